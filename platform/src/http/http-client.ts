@@ -1,0 +1,137 @@
+import { createHash } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import { Agent, buildConnector, request } from "undici";
+import { type ErrorCode, errorFromBody, type Hex, LakeError, toHex } from "@lake-travis/protocol";
+
+/** How one call behaves. */
+export interface CallOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** An answer whose body is still on its way. */
+export interface StreamedAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Calls one kind of peer over kept-alive connections. */
+export interface HttpClient {
+  /** Sends and reads JSON; a peer's failure is thrown as the `LakeError` that it sent. */
+  json(method: string, url: string, body?: unknown, options?: CallOptions): Promise<unknown>;
+  /** Sends bytes or JSON and hands the answer over as it comes, whatever its status. */
+  stream(
+    method: string,
+    url: string,
+    body: unknown,
+    options?: CallOptions,
+  ): Promise<StreamedAnswer>;
+  close(): Promise<void>;
+}
+
+const timeoutMsDefault = 10_000;
+/** An answer in JSON, the largest being a page of Records. */
+const answerBytesMax = 16 * 1024 * 1024;
+
+/**
+ * Makes a client. With `pinnedFingerprint` it speaks TLS only, to a certificate with exactly that
+ * SHA-256, and sends nothing before it has seen it: no authority vouches, the signed Offer does.
+ */
+export function createHttpClient(options: {
+  readonly unreachable: ErrorCode;
+  readonly pinnedFingerprint?: Hex;
+}): HttpClient {
+  const { pinnedFingerprint, unreachable } = options;
+  const agent = new Agent({
+    ...(pinnedFingerprint === undefined ? {} : { connect: pinnedConnector(pinnedFingerprint) }),
+    keepAliveTimeout: 30_000,
+    bodyTimeout: 0,
+    headersTimeout: 0,
+  });
+  const stream: HttpClient["stream"] = async (method, url, body, call = {}) => {
+    const bytes = body instanceof Uint8Array ? body : undefined;
+    const text = body === undefined || bytes !== undefined ? undefined : JSON.stringify(body);
+    const signals = [call.signal].filter((signal) => signal !== undefined);
+    if (call.timeoutMs !== undefined) signals.push(AbortSignal.timeout(call.timeoutMs));
+    try {
+      const answer = await request(url, {
+        method: method as "GET",
+        dispatcher: agent,
+        headers: {
+          ...(body === undefined ? {} : { "content-type": "application/json" }),
+          ...call.headers,
+        },
+        body: bytes ?? text ?? null,
+        signal: signals.length === 0 ? null : AbortSignal.any(signals),
+      });
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+    } catch (cause) {
+      if (call.signal?.aborted === true) throw cause;
+      throw unreachableError(unreachable, url, cause);
+    }
+  };
+  return {
+    stream,
+    async json(method, url, body, call = {}) {
+      const timed = { timeoutMs: timeoutMsDefault, ...call };
+      const answer = await stream(method, url, body, timed);
+      const json = await readAnswer(answer, url, unreachable);
+      if (answer.status >= 400) throw errorFromBody(json, answer.status, unreachable);
+      return json;
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+async function readAnswer(
+  answer: StreamedAnswer,
+  url: string,
+  unreachable: ErrorCode,
+): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  try {
+    for await (const chunk of answer.body) {
+      total += chunk.length;
+      if (total > answerBytesMax) throw new Error("the answer is too large");
+      chunks.push(chunk);
+    }
+    return JSON.parse(Buffer.concat(chunks).toString("utf8")) as unknown;
+  } catch (cause) {
+    if (answer.status >= 400) return null;
+    throw unreachableError(unreachable, url, cause);
+  }
+}
+
+function unreachableError(code: ErrorCode, url: string, cause: unknown): LakeError {
+  const reason = (cause as { code?: string }).code ?? (cause as Error).message;
+  return new LakeError(code, `${new URL(url).origin} does not answer (${reason}).`, {
+    advice: "Check that it runs and that the address is right.",
+    cause,
+  });
+}
+
+function pinnedConnector(fingerprint: Hex): buildConnector.connector {
+  const connect = buildConnector({ rejectUnauthorized: false, allowH2: false });
+  return (options, callback) => {
+    if (options.protocol !== "https:") {
+      callback(new Error("a pinned peer is reached over https only"), null);
+      return;
+    }
+    connect(options, (error, socket) => {
+      if (error !== null) {
+        callback(error, null);
+        return;
+      }
+      const der = (socket as TLSSocket).getPeerCertificate().raw;
+      if (toHex(createHash("sha256").update(der).digest()) === fingerprint) {
+        callback(null, socket);
+        return;
+      }
+      socket.destroy();
+      callback(new Error("the certificate is not the one in the Offer"), null);
+    });
+  };
+}

@@ -1,0 +1,81 @@
+import { createServer } from "node:http";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { LakeError } from "@lake-travis/protocol";
+
+/** A listening HTTP server. */
+export interface HttpServer {
+  readonly port: number;
+  /** Stops accepting, lets answers under way finish up to `graceMs`, then cuts what is left. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** What {@link serveHttp} needs. Port 0 takes a free one. With `tls`, HTTP/2 is offered too. */
+export interface ServeOptions {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: { readonly key: string; readonly cert: string };
+}
+
+// A head that takes longer than this is a slow-loris attack, not a slow network.
+const headersTimeoutMs = 10_000;
+const closeGraceMsDefault = 2_000;
+
+/** Puts a `Request -> Response` function on a socket. Throws `port-taken` or `argument-invalid`. */
+export async function serveHttp(options: ServeOptions): Promise<HttpServer> {
+  const server =
+    options.tls === undefined
+      ? createAdaptorServer({
+          fetch: options.fetch,
+          createServer,
+          serverOptions: { headersTimeout: headersTimeoutMs },
+        })
+      : createAdaptorServer({
+          fetch: options.fetch,
+          createServer: createSecureServer,
+          serverOptions: { ...options.tls, allowHTTP1: true },
+        });
+  const sockets = new Set<{ destroy(): void }>();
+  server.on("connection", (socket: { destroy(): void; on(e: "close", f: () => void): void }) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause: Error) => {
+      reject(listenError(options, cause));
+    });
+    server.listen(options.port, options.host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: (graceMs = closeGraceMsDefault) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, graceMs);
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+        if ("closeIdleConnections" in server) server.closeIdleConnections();
+      }),
+  };
+}
+
+function listenError(options: ServeOptions, cause: Error): LakeError {
+  const code = (cause as { code?: string }).code;
+  const where = `${options.host}:${options.port}`;
+  if (code === "EADDRINUSE") {
+    return new LakeError("port-taken", `Port ${options.port} is taken by another program.`, {
+      advice: `Stop what listens on ${where}, or name another port.`,
+      cause,
+      data: { port: options.port },
+    });
+  }
+  return new LakeError("argument-invalid", `Cannot listen on ${where} (${code ?? "unknown"}).`, {
+    advice: "Name an address of this machine and a port that you may use.",
+    cause,
+  });
+}

@@ -1,0 +1,208 @@
+/*
+ * What passes between Routers, Providers and clients over HTTP. Bodies are JSON; signed messages
+ * travel as `{message, signature}` and are read with `signedFromJson`. Failures are `ErrorBody`.
+ *
+ * The Router never calls a client. It hears of a Session's Ticks from its Provider, once a second
+ * in one batch, and answers that batch with what the Provider and its Users have to know.
+ */
+import type { Address, Hex } from "./hex.ts";
+import type { Signed } from "./message.ts";
+import type { Accept, Close, Offer, Open, RequestForCompute, Ticket, Tick } from "./messages.ts";
+
+/** The Router's paths. */
+export const routerPaths = {
+  status: "/v1/status",
+  delegations: "/v1/delegations",
+  revocations: "/v1/revocations",
+  offers: "/v1/offers",
+  rfcs: "/v1/rfcs",
+  heartbeats: "/v1/heartbeats",
+  closes: "/v1/closes",
+  sessions: "/v1/sessions",
+  epochs: "/v1/epochs",
+  credits: "/v1/credits",
+  debits: "/v1/debits",
+} as const;
+
+/** The Provider's paths that are not OpenAI's; all over TLS pinned by the Offer. */
+export const providerPaths = {
+  accepts: "/lake/v1/accepts",
+  sessions: "/lake/v1/sessions",
+} as const;
+
+/** `GET /v1/status` of a Router. Times are unix milliseconds. */
+export interface RouterStatus {
+  readonly router: Address;
+  readonly signingKey: Address;
+  readonly chainId: number;
+  readonly computeContract: Address;
+  readonly epoch: number;
+  readonly epochEndsAt: number;
+  readonly epochLengthMs: number;
+  /** Budget of this epoch in wei, decimal; null while the chain has not been read yet. */
+  readonly budget: string | null;
+  /** H(secret) of this epoch; the secret is revealed at its end. */
+  readonly seedCommitment: Hex;
+  readonly openSessions: number;
+  readonly queuedRfcs: number;
+  readonly now: number;
+}
+
+/** `POST /v1/delegations` answers this. Amounts are decimal wei. */
+export interface DelegationReceipt {
+  readonly delegationHash: Hex;
+  /** Left of this epoch's free allowance. */
+  readonly allowance: string;
+  /** Left of the deposit that the Delegation covers. */
+  readonly deposit: string;
+}
+
+/** One Offer as the Router knows it, with what the User would pay all in all. */
+export interface ListedOffer {
+  readonly offer: Signed<Offer>;
+  readonly offerHash: Hex;
+  /** Provider and all Builders, decimal wei per second. */
+  readonly totalWeiPerSecond: string;
+  readonly freeSlots: number;
+}
+
+/** Why each Offer was or was not taken; its hash is in the Ticket. */
+export interface SelectionExplanation {
+  readonly rfcHash: Hex;
+  readonly considered: readonly {
+    readonly offerHash: Hex;
+    readonly provider: Address;
+    readonly totalWeiPerSecond: string;
+    /** `chosen` or the reason it lost. */
+    readonly outcome: string;
+  }[];
+}
+
+/** `POST /v1/rfcs` answers this: all a User needs to connect and to check that it was fair. */
+export interface TicketGrant {
+  readonly sessionId: Hex;
+  readonly ticket: Signed<Ticket>;
+  readonly offer: Signed<Offer>;
+  readonly accept: Signed<Accept>;
+  readonly why: SelectionExplanation;
+}
+
+/** Body of `POST /lake/v1/accepts`, from the Router to a Provider: the liveness check. */
+export interface AcceptRequest {
+  readonly rfc: Signed<RequestForCompute>;
+  readonly offerHash: Hex;
+}
+
+/** A Tick with both signatures. */
+export interface CountersignedTick {
+  readonly tick: Tick;
+  readonly signature: Hex;
+  readonly countersignature: Hex;
+}
+
+/** Body of `POST /v1/heartbeats`: what a Provider reports each second, signed as a whole. */
+export interface Heartbeat {
+  readonly provider: Address;
+  /** Unix milliseconds; a Router refuses one that is not newer than the last. */
+  readonly at: number;
+  /** Sessions whose User has connected since the last beat. */
+  readonly connected: readonly Hex[];
+  readonly ticks: readonly CountersignedTick[];
+  readonly closes: readonly Signed<Close>[];
+}
+
+/** The Router's answer to a Heartbeat. */
+export interface HeartbeatReply {
+  /** Sessions that the Router has ended, with its signed Close. */
+  readonly ended: readonly Signed<Close>[];
+  /** Tickets that continue a Session in the new epoch. */
+  readonly successors: readonly Successor[];
+  /** Offers of this Provider that the Router holds; one that is missing must be sent again. */
+  readonly offers: readonly Hex[];
+}
+
+/** A Ticket that continues an older one across an epoch's end. */
+export interface Successor {
+  readonly previous: Hex;
+  readonly ticket: Signed<Ticket>;
+}
+
+/** `GET /v1/sessions/:sessionId` of a Router. */
+export interface SessionState {
+  readonly sessionId: Hex;
+  readonly state: "granted" | "open" | "ended";
+  /** Seconds of the last countersigned Tick. */
+  readonly seconds: number;
+  readonly chargedSeconds: number | null;
+  /** Decimal wei; null until it ended. */
+  readonly charge: string | null;
+  readonly endedBy: string | null;
+  readonly endReason: string | null;
+  readonly successor: Hex | null;
+}
+
+/** `GET /v1/credits/:account`: what an account may claim by the newest settlement. */
+export interface CreditProof {
+  readonly epoch: number;
+  readonly account: Address;
+  /** Decimal wei since the beginning. */
+  readonly cumulative: string;
+  readonly proof: readonly Hex[];
+  readonly creditRoot: Hex;
+}
+
+/** `GET /v1/epochs/:epoch`: how an epoch was settled. */
+export interface EpochReport {
+  readonly epoch: number;
+  readonly state: "open" | "computed" | "posted" | "final";
+  readonly settlementHash: Hex | null;
+  readonly creditRoot: Hex | null;
+  readonly recordRoot: Hex | null;
+  /** CIDv1 text of the Records file. */
+  readonly recordCid: string | null;
+  readonly records: number;
+  readonly transaction: Hex | null;
+  readonly gasUsed: number | null;
+  /** The epoch's secret, once it is over. */
+  readonly secret: Hex | null;
+}
+
+/** Body of `POST /lake/v1/sessions`, from a User to its Provider. */
+export interface SessionOpening {
+  readonly ticket: Signed<Ticket>;
+  /** An `Open` signed by the session key. */
+  readonly open: Signed<Open>;
+  /** The first Tick, ahead of time. */
+  readonly tick: Signed<Tick>;
+}
+
+/** Answer to {@link SessionOpening}. */
+export interface SessionOpened {
+  readonly sessionId: Hex;
+  /** Bearer token of this Session on this TLS endpoint: 256 random bits. */
+  readonly token: string;
+  readonly countersignature: Hex;
+  readonly slots: number;
+}
+
+/** Answer to `POST /lake/v1/sessions/:sessionId/ticks` with a `Signed<Tick>`. */
+export interface TickReceipt {
+  readonly countersignature: Hex;
+  /** The Ticket that continues this Session, once the Router has issued it. */
+  readonly successor: Signed<Ticket> | null;
+  /** The Router's or the Provider's Close where the Session has ended. */
+  readonly ended: Signed<Close> | null;
+  /** What the Provider counted, for the User to put in its next Tick. */
+  readonly counted: SessionCount;
+}
+
+/** What a Provider counted in a Session; the User signs it in its Ticks if it agrees. */
+export interface SessionCount {
+  readonly requestsAnswered: number;
+  readonly requestsFailed: number;
+  readonly tokens: number;
+  /** Median time to first token. */
+  readonly ttftMs: number;
+  /** Milliseconds during which it generated. */
+  readonly activeMs: number;
+}

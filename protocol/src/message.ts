@@ -1,0 +1,266 @@
+/*
+ * One table per message gives its EIP-712 type string, its digest, its JSON form and the check of
+ * what arrives from outside, so that the four cannot drift apart.
+ *
+ * Method: the encoder writes each field into one 32-byte word of a fixed layout, as EIP-712 says
+ * (https://eips.ethereum.org/EIPS/eip-712), and hashes once. A library that interprets the type
+ * tree at each call takes some fifty times as long; it is the oracle of the differential test.
+ */
+import { LakeError } from "./errors.ts";
+import { type Address, type Hex, isHex, writeHex } from "./hex.ts";
+import { keccak256 } from "./keccak.ts";
+
+/** What one field of a message may be. Integers up to 64 bits are numbers, wider ones bigints. */
+export type Field =
+  | "address"
+  | "bytes32"
+  | "uint8"
+  | "uint32"
+  | "uint64"
+  | "uint256"
+  | { readonly textMax: number }
+  | { readonly list: MessageType<Fields>; readonly lengthMax: number }
+  | { readonly struct: MessageType<Fields> };
+
+/** The fields of a message in the order of its type string. */
+export interface Fields {
+  readonly [name: string]: Field;
+}
+
+type ValueOf<F> = F extends "address"
+  ? Address
+  : F extends "bytes32"
+    ? Hex
+    : F extends "uint256"
+      ? bigint
+      : F extends "uint8" | "uint32" | "uint64"
+        ? number
+        : F extends { readonly textMax: number }
+          ? string
+          : F extends { readonly list: MessageType<infer I> }
+            ? readonly ValuesOf<I>[]
+            : F extends { readonly struct: MessageType<infer I> }
+              ? ValuesOf<I>
+              : never;
+
+/** The values that a table of fields describes. */
+export type ValuesOf<F extends Fields> = { readonly [K in keyof F]: ValueOf<F[K]> };
+
+/** The TypeScript type of the messages of a {@link MessageType}. */
+export type MessageOf<T> = T extends MessageType<infer F> ? ValuesOf<F> : never;
+
+/** One kind of message: its name, its fields and its type hash. */
+export interface MessageType<F extends Fields> {
+  readonly name: string;
+  readonly fields: F;
+  /** `Name(type field,...)` with referenced types behind it, as EIP-712's encodeType. */
+  readonly typeString: string;
+  readonly typeHash: Uint8Array;
+}
+
+/** A message with the signature over its EIP-712 digest (65 bytes r, s, v with low s). */
+export interface Signed<M> {
+  readonly message: M;
+  readonly signature: Hex;
+}
+
+/** Describes one kind of message from its table of fields. */
+export function defineMessage<const F extends Fields>(name: string, fields: F): MessageType<F> {
+  const typeString = ownTypeString(name, fields) + referencedTypeStrings(fields);
+  return { name, fields, typeString, typeHash: keccak256(utf8(typeString)) };
+}
+
+/** EIP-712's hashStruct: 32 bytes. */
+export function hashStruct<F extends Fields>(
+  type: MessageType<F>,
+  message: ValuesOf<F>,
+): Uint8Array {
+  const names = Object.keys(type.fields);
+  const words = new Uint8Array(32 * (names.length + 1));
+  words.set(type.typeHash, 0);
+  let offset = 32;
+  for (const name of names) {
+    encodeField(type.fields[name] as Field, message[name], words, offset);
+    offset += 32;
+  }
+  return keccak256(words);
+}
+
+/** EIP-712's signing digest under a domain separator of 32 bytes. */
+export function digestOf<F extends Fields>(
+  domainSeparator: Uint8Array,
+  type: MessageType<F>,
+  message: ValuesOf<F>,
+): Uint8Array {
+  const preimage = new Uint8Array(66);
+  preimage[0] = 0x19;
+  preimage[1] = 0x01;
+  preimage.set(domainSeparator, 2);
+  preimage.set(hashStruct(type, message), 34);
+  return keccak256(preimage);
+}
+
+/** The JSON form: bigints as decimal strings, all else as it is, fields in the table's order. */
+export function messageToJson<F extends Fields>(
+  type: MessageType<F>,
+  message: ValuesOf<F>,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(type.fields).map(([name, field]) => [name, fieldToJson(field, message[name])]),
+  );
+}
+
+/**
+ * Reads and checks a message from JSON: exactly the fields of the table, each of its type and
+ * within its bound. Throws `message-invalid` naming the first field that is not.
+ */
+export function messageFromJson<F extends Fields>(
+  type: MessageType<F>,
+  json: unknown,
+): ValuesOf<F> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new LakeError("message-invalid", `${type.name} must be a JSON object.`);
+  }
+  const source = json as Record<string, unknown>;
+  for (const name of Object.keys(source)) {
+    if (!Object.hasOwn(type.fields, name)) {
+      throw new LakeError("message-invalid", `${type.name} has no field '${name.slice(0, 40)}'.`);
+    }
+  }
+  const entries = Object.entries(type.fields).map(([name, field]) => [
+    name,
+    fieldFromJson(field, source[name], `${type.name}.${name}`),
+  ]);
+  return Object.fromEntries(entries) as ValuesOf<F>;
+}
+
+/** The JSON form of a signed message. */
+export function signedToJson<F extends Fields>(
+  type: MessageType<F>,
+  signed: Signed<ValuesOf<F>>,
+): { message: Record<string, unknown>; signature: Hex } {
+  return { message: messageToJson(type, signed.message), signature: signed.signature };
+}
+
+/** Reads a signed message from JSON; the signature's shape is checked, not yet its signer. */
+export function signedFromJson<F extends Fields>(
+  type: MessageType<F>,
+  json: unknown,
+): Signed<ValuesOf<F>> {
+  const source = (json ?? {}) as { message?: unknown; signature?: unknown };
+  if (!isHex(source.signature, 65)) {
+    throw new LakeError("message-invalid", `${type.name} needs a signature of 65 bytes.`);
+  }
+  return { message: messageFromJson(type, source.message), signature: source.signature };
+}
+
+const encoder = new (globalThis as unknown as { TextEncoder: new () => Utf8 }).TextEncoder();
+
+interface Utf8 {
+  encode(text: string): Uint8Array;
+}
+
+function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+function solidityType(field: Field): string {
+  if (typeof field === "string") return field;
+  if ("textMax" in field) return "string";
+  return "list" in field ? `${field.list.name}[]` : field.struct.name;
+}
+
+function ownTypeString(name: string, fields: Fields): string {
+  const members = Object.entries(fields).map(([key, field]) => `${solidityType(field)} ${key}`);
+  return `${name}(${members.join(",")})`;
+}
+
+function referencedTypeStrings(fields: Fields): string {
+  const found = new Map<string, string>();
+  for (const field of Object.values(fields)) {
+    if (typeof field === "string" || "textMax" in field) continue;
+    const inner = "list" in field ? field.list : field.struct;
+    found.set(inner.name, ownTypeString(inner.name, inner.fields));
+  }
+  const sorted = [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([, text]) => text).join("");
+}
+
+function encodeField(field: Field, value: unknown, words: Uint8Array, offset: number): void {
+  if (field === "bytes32") writeHex(value as string, words, offset);
+  else if (field === "address") writeHex(value as string, words, offset + 12);
+  else if (field === "uint256") writeBigint(value as bigint, words, offset);
+  else if (typeof field === "string") writeNumber(value as number, words, offset);
+  else if ("textMax" in field) words.set(keccak256(utf8(value as string)), offset);
+  else if ("struct" in field) {
+    words.set(hashStruct(field.struct, value as ValuesOf<Fields>), offset);
+  } else words.set(hashList(field.list, value as readonly ValuesOf<Fields>[]), offset);
+}
+
+function hashList(type: MessageType<Fields>, items: readonly ValuesOf<Fields>[]): Uint8Array {
+  const words = new Uint8Array(32 * items.length);
+  items.forEach((item, index) => words.set(hashStruct(type, item), 32 * index));
+  return keccak256(words);
+}
+
+function writeNumber(value: number, words: Uint8Array, offset: number): void {
+  let rest = value;
+  for (let at = offset + 31; rest > 0; at -= 1) {
+    words[at] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+}
+
+function writeBigint(value: bigint, words: Uint8Array, offset: number): void {
+  let rest = value;
+  for (let at = offset + 31; rest > 0n; at -= 1) {
+    words[at] = Number(rest & 255n);
+    rest >>= 8n;
+  }
+}
+
+function fieldToJson(field: Field, value: unknown): unknown {
+  if (field === "uint256") return String(value);
+  if (typeof field === "string" || "textMax" in field) return value;
+  if ("struct" in field) return messageToJson(field.struct, value as ValuesOf<Fields>);
+  return (value as readonly ValuesOf<Fields>[]).map((item) => messageToJson(field.list, item));
+}
+
+const integerMax = { uint8: 0xff, uint32: 0xffff_ffff, uint64: Number.MAX_SAFE_INTEGER } as const;
+const uint256Max = (1n << 256n) - 1n;
+
+function fieldFromJson(field: Field, value: unknown, where: string): unknown {
+  if (field === "address") return expect(isHex(value, 20), value, where, "20 lower-case bytes");
+  if (field === "bytes32") return expect(isHex(value, 32), value, where, "32 lower-case bytes");
+  if (field === "uint256") return uint256FromJson(value, where);
+  if (typeof field === "string") {
+    const ok = Number.isSafeInteger(value) && (value as number) >= 0;
+    return expect(ok && (value as number) <= integerMax[field], value, where, `a ${field}`);
+  }
+  if ("textMax" in field) {
+    const ok = typeof value === "string" && value.length <= field.textMax && isWellFormed(value);
+    return expect(ok, value, where, `a string of at most ${field.textMax} characters`);
+  }
+  if ("struct" in field) return messageFromJson(field.struct, value);
+  const ok = Array.isArray(value) && value.length <= field.lengthMax;
+  expect(ok, value, where, `a list of at most ${field.lengthMax}`);
+  return (value as unknown[]).map((item) => messageFromJson(field.list, item));
+}
+
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed();
+}
+
+function uint256FromJson(value: unknown, where: string): bigint {
+  // 78 decimal digits hold 2^256 - 1; the bound keeps BigInt() from chewing on a megabyte.
+  const ok = typeof value === "string" && /^(0|[1-9][0-9]{0,77})$/.test(value);
+  expect(ok, value, where, "a decimal string");
+  const number = BigInt(value as string);
+  expect(number <= uint256Max, value, where, "a uint256");
+  return number;
+}
+
+function expect(ok: boolean, value: unknown, where: string, what: string): unknown {
+  if (!ok) throw new LakeError("message-invalid", `${where} must be ${what}.`);
+  return value;
+}

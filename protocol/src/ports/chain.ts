@@ -1,0 +1,115 @@
+import type { Address, Hex } from "../hex.ts";
+import type { Settlement } from "../messages.ts";
+import type { Signal } from "./clock.ts";
+
+/** A fact that one of our contracts wrote to the chain. Amounts are wei of MOR. */
+export type ChainEvent =
+  | {
+      readonly type: "mor-transferred";
+      readonly from: Address;
+      readonly to: Address;
+      readonly wei: bigint;
+    }
+  | {
+      readonly type: "deposit-changed";
+      readonly number: bigint;
+      readonly owner: Address;
+      /** What the deposit holds before any debit that is not final yet. */
+      readonly balance: bigint;
+    }
+  | { readonly type: "withdrawal-announced"; readonly number: bigint; readonly wei: bigint }
+  | {
+      readonly type: "node-registered";
+      readonly account: Address;
+      readonly kind: "router" | "provider";
+      readonly signingKey: Address;
+      readonly stake: bigint;
+    }
+  | { readonly type: "node-left"; readonly account: Address }
+  | {
+      readonly type: "signing-key-rotated";
+      readonly account: Address;
+      readonly signingKey: Address;
+    }
+  | {
+      readonly type: "model-published";
+      /** `builder/name`. */
+      readonly name: string;
+      readonly manifestDigest: Hex;
+      readonly kind: "model" | "agent";
+      readonly builder: Address;
+      /** Zero for a model. */
+      readonly baseDigest: Hex;
+    }
+  | {
+      readonly type: "tag-moved";
+      readonly name: string;
+      readonly tag: string;
+      readonly manifestDigest: Hex;
+    }
+  | { readonly type: "builder-changed"; readonly name: string; readonly builder: Address }
+  | {
+      readonly type: "builder-price-changed";
+      readonly name: string;
+      readonly weiPerSecond: bigint;
+      readonly fromEpoch: number;
+    }
+  | { readonly type: "delegations-revoked"; readonly user: Address; readonly below: number }
+  | {
+      readonly type: "settlement-posted";
+      readonly epoch: number;
+      readonly hash: Hex;
+      readonly creditRoot: Hex;
+    }
+  | { readonly type: "settlement-final"; readonly epoch: number; readonly hash: Hex }
+  | { readonly type: "settlement-void"; readonly epoch: number; readonly hash: Hex };
+
+/** One block and what our contracts did in it, in order. */
+export interface ChainBlock {
+  readonly number: number;
+  readonly hash: Hex;
+  readonly timestampMs: number;
+  readonly events: readonly ChainEvent[];
+}
+
+/** What a Router needs of the chain. Everything throws `chain-unreachable` where it is away. */
+export interface RouterChain {
+  /**
+   * Calls `onBlocks` with every block from `fromBlock` on, in order and in batches (blocks without
+   * events may be left out, but never the first block of an epoch nor the newest), until the
+   * signal fires.
+   */
+  follow(options: {
+    readonly fromBlock: number;
+    readonly onBlocks: (blocks: readonly ChainBlock[]) => Promise<void>;
+    readonly signal: Signal;
+  }): Promise<void>;
+  /** The budget of an epoch in wei, as the Compute Contract computes it. */
+  budgetOf(epoch: number): Promise<bigint>;
+  /** What the Compute Contract holds of settlements now. */
+  settlementState(): Promise<SettlementState>;
+  /** Posts a Settlement; resolves once it is mined. Throws `chain-refused` with the reason. */
+  settle(
+    settlement: Settlement,
+    signatures: readonly { readonly router: Address; readonly signature: Hex }[],
+  ): Promise<ChainReceipt>;
+}
+
+/** The newest settlements on the chain. Times are unix milliseconds; null: there is none yet. */
+export interface SettlementState {
+  readonly final: { readonly epoch: number; readonly hash: Hex; readonly creditRoot: Hex } | null;
+  readonly pending: {
+    readonly epoch: number;
+    readonly hash: Hex;
+    readonly creditRoot: Hex;
+    readonly postedInEpoch: number;
+    readonly finalAt: number;
+  } | null;
+}
+
+/** A mined transaction. */
+export interface ChainReceipt {
+  readonly transaction: Hex;
+  readonly block: number;
+  readonly gasUsed: number;
+}

@@ -1,0 +1,65 @@
+import canonicalize from "canonicalize";
+import type { Address, Hex } from "./hex.ts";
+import { leafOf } from "./merkle.ts";
+import type { CloseReason, Party } from "./messages.ts";
+
+/** Who signed what about a Session, so that no Router can invent or alter one. */
+export interface RecordSignatures {
+  /** The last Tick's signature by the session key; null where no Tick was countersigned. */
+  readonly user: Hex | null;
+  /** The same Tick's countersignature by the Provider. */
+  readonly provider: Hex | null;
+}
+
+/** What the public sees of a Session: no content, no User. Amounts are decimal strings of wei. */
+export interface SessionRecord {
+  readonly sessionId: Hex;
+  readonly epoch: number;
+  readonly model: string;
+  readonly manifestDigest: Hex;
+  readonly provider: Address;
+  readonly builder: Address | null;
+  readonly payees: readonly {
+    readonly account: Address;
+    readonly kind: number;
+    readonly weiPerSecond: string;
+  }[];
+  readonly router: Address;
+  /** The User's pseudonym of this epoch. */
+  readonly user: Hex;
+  /** Unix milliseconds, rounded down to the minute. */
+  readonly openedAt: number;
+  readonly seconds: number;
+  readonly tokens: number;
+  readonly requestsAnswered: number;
+  readonly requestsFailed: number;
+  /** Median time to first token. */
+  readonly ttftMs: number;
+  /** Thousandths of a token per second while generating. */
+  readonly milliTps: number;
+  readonly offeredMilliTps: number;
+  readonly weiPerSecond: string;
+  readonly builderWeiPerSecond: string;
+  readonly fundedBy: "allowance" | "deposit" | "both";
+  readonly endedBy: Party;
+  readonly endReason: CloseReason;
+  readonly hardwareClass: string;
+  readonly challengesAsked: number;
+  readonly challengesPassed: number;
+  readonly signatures: RecordSignatures;
+}
+
+/** One line of the public Records file: the RFC 8785 form, without a line end. */
+export function recordLine(record: SessionRecord): string {
+  return canonicalize(record) as string;
+}
+
+/** The Merkle leaf of a Record: the double hash of its RFC 8785 bytes. */
+export function recordLeaf(record: SessionRecord): Uint8Array {
+  return leafOf(utf8Bytes(recordLine(record)));
+}
+
+// Every field is ASCII by its grammar, so bytes and characters are the same.
+function utf8Bytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}
