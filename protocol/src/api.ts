@@ -7,7 +7,16 @@
  */
 import type { Address, Hex } from "./hex.ts";
 import type { Signed } from "./message.ts";
-import type { Accept, Close, Offer, Open, RequestForCompute, Ticket, Tick } from "./messages.ts";
+import type {
+  Accept,
+  Close,
+  Delegation,
+  Offer,
+  Open,
+  RequestForCompute,
+  Ticket,
+  Tick,
+} from "./messages.ts";
 
 /** The Router's paths. */
 export const routerPaths = {
@@ -46,6 +55,13 @@ export interface RouterStatus {
   readonly openSessions: number;
   readonly queuedRfcs: number;
   readonly now: number;
+}
+
+/** Body of `POST /v1/delegations`. */
+export interface DelegationRequest {
+  readonly delegation: Signed<Delegation>;
+  /** 32 bytes whose hash is the Delegation's `pseudonymCommitment`; only Routers learn it. */
+  readonly pseudonymKey: Hex;
 }
 
 /** `POST /v1/delegations` answers this. Amounts are decimal wei. */
@@ -130,6 +146,7 @@ export interface Successor {
 /** `GET /v1/sessions/:sessionId` of a Router. */
 export interface SessionState {
   readonly sessionId: Hex;
+  readonly epoch: number;
   readonly state: "granted" | "open" | "ended";
   /** Seconds of the last countersigned Tick. */
   readonly seconds: number;

@@ -198,6 +198,11 @@ export const settlementType = defineMessage("Settlement", {
 /** See {@link settlementType}. */
 export type Settlement = MessageOf<typeof settlementType>;
 
+/** A signing key's consent to speak for a node's account; shown when the node registers. */
+export const signingKeyType = defineMessage("SigningKey", { account: "address" });
+/** See {@link signingKeyType}. */
+export type SigningKey = MessageOf<typeof signingKeyType>;
+
 /** Where messages of one network are signed: the chain and its Compute Contract. */
 export interface Domain {
   readonly chainId: number;

@@ -14,7 +14,7 @@ export type ChainEvent =
       readonly type: "deposit-changed";
       readonly number: bigint;
       readonly owner: Address;
-      /** What the deposit holds before any debit that is not final yet. */
+      /** Put in less taken out; debits are not taken off. */
       readonly balance: bigint;
     }
   | { readonly type: "withdrawal-announced"; readonly number: bigint; readonly wei: bigint }
@@ -112,4 +112,10 @@ export interface ChainReceipt {
   readonly transaction: Hex;
   readonly block: number;
   readonly gasUsed: number;
+}
+
+/** Who is registered under an account of the Node Registry. */
+export interface NodeDirectory {
+  /** The key that signs for a node now; undefined where no such node is registered. */
+  signingKeyOf(account: Address): Promise<Address | undefined>;
 }

@@ -1,0 +1,10 @@
+export * from "./chat-request.ts";
+export * from "./classify-request.ts";
+export * from "./completion-request.ts";
+export * from "./embedding-request.ts";
+export * from "./engine.ts";
+export * from "./inference-limits.ts";
+export * from "./openai-answers.ts";
+export * from "./openai-error.ts";
+export { isObject, type JsonObject } from "./request-fields.ts";
+export * from "./sampling-fields.ts";
