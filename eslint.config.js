@@ -1,6 +1,30 @@
 import tseslint from "typescript-eslint";
 
-// What STYLE demands of every file; layers are checked by checks/import-rules.cjs.
+const ambient = "Take it through a port: the same events have to give the same state everywhere.";
+
+// Whatever reads the time, makes chance, waits, or reaches the process that runs the code.
+const ambientGlobals = [
+  "Date",
+  "performance",
+  "setTimeout",
+  "setInterval",
+  "setImmediate",
+  "queueMicrotask",
+  "crypto",
+  "fetch",
+  "process",
+  "console",
+  "globalThis",
+];
+
+const testCode = [
+  "**/*.test.ts",
+  "**/*.bench.ts",
+  "**/{test,testing,bench,interop,fixtures}/**/*.ts",
+];
+
+// What STYLE demands of every file; layers are checked by checks/import-rules.cjs, and
+// checks/gates.test.ts shows the restrictions below red.
 export default tseslint.config(
   {
     ignores: [
@@ -31,21 +55,53 @@ export default tseslint.config(
         { selector: "TSEnumDeclaration", message: "Use a string union or `as const`." },
         { selector: "ExportDefaultDeclaration", message: "Name what a file exports." },
       ],
-      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+      "@typescript-eslint/no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", ignoreRestSiblings: true },
+      ],
       "@typescript-eslint/restrict-template-expressions": [
         "error",
-        { allowNumber: true, allowBoolean: true },
+        {
+          allowNumber: true,
+          allowBoolean: true,
+          allow: [
+            { from: "lib", name: ["Error", "URL", "URLSearchParams"] },
+            { from: "package", name: "CID", package: "multiformats" },
+          ],
+        },
       ],
       // Unions of a bigint or a hex type with undefined read better than a non-null dance.
       "@typescript-eslint/no-unnecessary-condition": "off",
-      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/no-confusing-void-expression": [
+        "error",
+        { ignoreArrowShorthand: true, ignoreVoidReturningFunctions: true },
+      ],
       "@typescript-eslint/unified-signatures": "off",
       "@typescript-eslint/require-await": "off",
     },
   },
   {
+    files: ["protocol/src/**/*.ts", "router/src/core/**/*.ts"],
+    ignores: testCode,
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        ...ambientGlobals.map((name) => ({ name, message: ambient })),
+      ],
+      "no-restricted-properties": [
+        "error",
+        { object: "Math", property: "random", message: ambient },
+      ],
+    },
+  },
+  {
+    // Their output is what they are for.
+    files: ["checks/**/*.ts", "**/bench/**/*.ts", "**/scripts/**/*.ts", "**/*.bench.ts"],
+    rules: { "no-console": "off" },
+  },
+  {
     // A test's `describe` and `it` return promises that the runner itself awaits.
-    files: ["**/*.test.ts", "**/*.bench.ts"],
+    files: testCode,
     rules: {
       "@typescript-eslint/no-floating-promises": "off",
       "max-lines-per-function": "off",

@@ -77,6 +77,7 @@ export class LakeClient implements Startable {
       router: this.#router,
       routerAccount: status.router,
       delegation,
+      onTrouble: (error: unknown) => logger.warn({ err: error }, "a last Tick was not taken"),
     };
     this.#pool = createSessionPool({
       clock,

@@ -43,6 +43,8 @@ export interface SessionContext extends Checking {
   readonly clock: Clock;
   readonly random: Random;
   readonly router: RouterClient;
+  /** Hears of what went wrong without ending the Session. */
+  onTrouble(error: unknown): void;
 }
 
 /** Figures of a Session for headers and tables. Amounts are wei. */
@@ -187,7 +189,7 @@ class OpenSession implements Session {
     await this.#ticking;
     if (this.ended === undefined) {
       // The last counts matter to the record; that they arrive matters less than closing does.
-      await this.#tick().catch(() => undefined);
+      await this.#tick().catch((error: unknown) => context.onTrouble(error));
       const last = this.#lastTick;
       const { domainSeparator } = context;
       const message = {

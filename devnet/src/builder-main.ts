@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { openDataFolder, readKey, runUntilStopped } from "@lake-travis/platform";
+import { openDataFolder, readKey, runUntilStopped, systemRandom } from "@lake-travis/platform";
 import { connectChain, createModelNames, readDeployment } from "@lake-travis/platform/chain";
 import { IpfsNode, publishModel } from "@lake-travis/registry";
 
@@ -33,7 +33,7 @@ async function build(
   await node.start();
   const publication = await publishModel({
     node,
-    names: createModelNames(chain, readKey(options.walletKeyFile)),
+    names: createModelNames(chain, systemRandom, chain.as(readKey(options.walletKeyFile))),
     source: options.source,
     handle: options.model,
     weiPerSecond: BigInt(options.weiPerSecond),

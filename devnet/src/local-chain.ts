@@ -43,8 +43,7 @@ export async function startLocalChain(
   return { rpcUrl, child };
 }
 
-/** A port that is free now. */
-export function freePort(): Promise<number> {
+function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);

@@ -129,7 +129,7 @@ export class LocalNetwork {
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** The tiny model that the Builder publishes. */
-export const modelFile = join(root, "assets/models/lake-travis-tiny-q8_0.gguf");
+const modelFile = join(root, "assets/models/lake-travis-tiny-q8_0.gguf");
 
 function notesPath(dataDir: string): string {
   return join(dataDir, "processes.json");

@@ -2,6 +2,7 @@ import {
   type Address,
   fundCharge,
   type Payee,
+  pricePerSecond,
   type SessionRecord,
   splitCharge,
 } from "@lake-travis/protocol";
@@ -16,12 +17,12 @@ import {
 export function predictCredits(records: readonly SessionRecord[]): Map<Address, bigint> {
   const credits = new Map<Address, bigint>();
   for (const record of records) {
-    const charge = BigInt(record.weiPerSecond) * BigInt(record.seconds);
-    const allowance = record.fundedBy === "deposit" ? 0n : charge;
     const payees: Payee[] = record.payees.map((payee) => ({
       ...payee,
       weiPerSecond: BigInt(payee.weiPerSecond),
     }));
+    const charge = pricePerSecond(payees) * BigInt(record.seconds);
+    const allowance = record.fundedBy === "deposit" ? 0n : charge;
     const funding = fundCharge({ charge, reservedAllowance: allowance });
     for (const { account, wei } of splitCharge({ funding, payees, router: record.router })
       .credits) {

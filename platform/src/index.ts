@@ -1,3 +1,4 @@
+export type { Logger } from "pino";
 export * from "./certificate.ts";
 export * from "./clock.ts";
 export * from "./data-folder.ts";

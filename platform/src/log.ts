@@ -1,7 +1,5 @@
 import pino, { type Logger } from "pino";
 
-export type { Logger } from "pino";
-
 /**
  * A JSON logger, to a file where one is named, else to standard error.
  *

@@ -3,45 +3,17 @@ import { describe, it } from "node:test";
 import { TypedDataEncoder, type TypedDataField } from "ethers";
 import fc from "fast-check";
 import { LakeError } from "./errors.ts";
-import { type Address, type Hex, toHex } from "./hex.ts";
+import { anyMessage, messageTypes } from "./test-support/any-message.ts";
+import { type Address, toHex } from "./hex.ts";
 import {
   digestOf,
-  type Field,
   type Fields,
   messageFromJson,
   messageToJson,
   type MessageType,
   signedFromJson,
-  type ValuesOf,
 } from "./message.ts";
 import * as messages from "./messages.ts";
-
-const types = Object.values(messages).filter(
-  (value): value is MessageType<Fields> => typeof value === "object" && "typeHash" in value,
-);
-
-const hex = (bytes: number): fc.Arbitrary<Hex> =>
-  fc.uint8Array({ minLength: bytes, maxLength: bytes }).map(toHex);
-
-function arbitraryField(field: Field): fc.Arbitrary<unknown> {
-  if (field === "address") return hex(20);
-  if (field === "bytes32") return hex(32);
-  if (field === "uint256") return fc.bigInt({ min: 0n, max: (1n << 256n) - 1n });
-  if (field === "uint8") return fc.nat(0xff);
-  if (field === "uint32") return fc.nat(0xffff_ffff);
-  if (field === "uint64") return fc.maxSafeNat();
-  if ("textMax" in field) return fc.string({ unit: "grapheme", maxLength: 20 });
-  if ("struct" in field) return arbitraryMessage(field.struct);
-  return fc.array(arbitraryMessage(field.list), { maxLength: field.lengthMax });
-}
-
-/** Any valid message of a type. */
-function arbitraryMessage(type: MessageType<Fields>): fc.Arbitrary<ValuesOf<Fields>> {
-  const entries = Object.entries(type.fields).map(([name, f]) => [name, arbitraryField(f)]);
-  return fc.record(Object.fromEntries(entries) as Record<string, fc.Arbitrary<never>>, {
-    noNullPrototype: true,
-  });
-}
 
 function ethersTypes(type: MessageType<Fields>): Record<string, TypedDataField[]> {
   const found: Record<string, TypedDataField[]> = {};
@@ -58,22 +30,22 @@ function ethersTypes(type: MessageType<Fields>): Record<string, TypedDataField[]
   return found;
 }
 
-const computeContract = `0x${"c0".repeat(20)}` as Address;
+const computeContract: Address = `0x${"c0".repeat(20)}`;
 const domain = { name: "Lake Travis", version: "1", chainId: 31337 };
 const separator = messages.domainSeparatorOf({ chainId: 31337, computeContract });
 
 describe("messages", () => {
   it("has every message of the design", () => {
-    const names = types.map((type) => type.name);
+    const names = messageTypes.map((type) => type.name);
     for (const name of ["Delegation", "RequestForCompute", "Ticket", "Tick", "Settlement"]) {
       assert.ok(names.includes(name), name);
     }
   });
 
-  for (const type of types) {
+  for (const type of messageTypes) {
     it(`${type.name}: digest equals ethers', JSON round-trips`, () => {
       fc.assert(
-        fc.property(arbitraryMessage(type), (message) => {
+        fc.property(anyMessage(type), (message) => {
           const expected = TypedDataEncoder.hash(
             { ...domain, verifyingContract: computeContract },
             ethersTypes(type),

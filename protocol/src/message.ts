@@ -154,11 +154,10 @@ export function signedFromJson<F extends Fields>(
   return { message: messageFromJson(type, source.message), signature: source.signature };
 }
 
-const encoder = new (globalThis as unknown as { TextEncoder: new () => Utf8 }).TextEncoder();
+// Part of every JavaScript platform though not of the language's own library.
+declare const TextEncoder: new () => { encode(text: string): Uint8Array };
 
-interface Utf8 {
-  encode(text: string): Uint8Array;
-}
+const encoder = new TextEncoder();
 
 function utf8(text: string): Uint8Array {
   return encoder.encode(text);

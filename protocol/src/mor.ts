@@ -21,3 +21,9 @@ export function formatMor(wei: bigint): string {
   const fraction = (size % unit).toString().padStart(18, "0").replace(/0+$/, "");
   return `${sign}${size / unit}${fraction === "" ? "" : `.${fraction}`}`;
 }
+
+/** Writes wei as MOR for people: rounded to six decimals. Never read back, never computed with. */
+export function formatMorShort(wei: bigint): string {
+  const step = 10n ** 12n;
+  return formatMor(((wei + step / 2n) / step) * step);
+}

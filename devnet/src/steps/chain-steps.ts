@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from "node:fs";
-import { type Deployment, epochAt, formatMor, LakeError } from "@lake-travis/protocol";
+import { type Deployment, epochAt, formatMorShort, LakeError } from "@lake-travis/protocol";
 import { type ChainClient, connectChain, requireContracts } from "@lake-travis/platform/chain";
 import { deployContracts } from "../deploy.ts";
 import { chainNow, fundPool, giveGas, giveMor, register } from "../ground-work.ts";
@@ -30,7 +30,8 @@ export async function chainStep(place: Workplace): Promise<ChainClient> {
     place.network.writeDeployment(deployment);
     chain = connectChain(deployment);
     await requireContracts(chain);
-    await chain.read("mor", "totalSupply");
+    // The newest block may be as old as the last run; views tell the time by it.
+    await chain.provider.send("evm_mine", []);
     const { computeContract } = deployment;
     const how = known === undefined ? "deployed" : "found again";
     return {
@@ -48,7 +49,7 @@ export async function fundingStep(place: Workplace, chain: ChainClient): Promise
     const supply = (await chain.read("mor", "totalSupply")) as bigint;
     verify(pool > 0n && pool < supply, "the compute pool holds a part of all MOR");
     return {
-      line: `Emission funded the buckets: compute pool ${formatMor(pool)} of ${formatMor(supply)} MOR`,
+      line: `Emission funded the buckets: compute pool ${formatMorShort(pool)} of ${formatMorShort(supply)} MOR`,
       figures: { computePoolWei: pool.toString(), supplyWei: supply.toString() },
     };
   });
@@ -74,7 +75,7 @@ export async function stakingStep(place: Workplace, chain: ChainClient): Promise
     const routers = Number(await chain.read("nodeRegistry", "activeRouters"));
     verify(routers === 1, "one Router is active");
     return {
-      line: `Router staked ${formatMor(localTerms.routerStake)} MOR, two Providers ${formatMor(localTerms.providerStake)} each; signing keys named`,
+      line: `Router staked ${formatMorShort(localTerms.routerStake)} MOR, two Providers ${formatMorShort(localTerms.providerStake)} each; signing keys named`,
       figures: { routers, router: actors.router.account },
     };
   });

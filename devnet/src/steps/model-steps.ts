@@ -1,7 +1,7 @@
 import {
   domainOf,
   domainSeparatorOf,
-  formatMor,
+  formatMorShort,
   type Hex,
   type ListedOffer,
   offerType,
@@ -88,7 +88,7 @@ export async function providersStep(
       const tps = Math.round(milliTps / 1000);
       const pulled =
         fetchedBytes > 0 ? `pulled ${fetchedBytes} bytes, every block verified` : "holds the model";
-      const price = `${formatMor(weiPerSecond * 3600n)} MOR/h`;
+      const price = `${formatMorShort(weiPerSecond * 3600n)} MOR/h`;
       return {
         line: `${name} ${pulled}; ${tps} tokens/s with all slots busy; asks ${price}`,
         figures: {
@@ -126,7 +126,7 @@ export async function offersStep(
     const prices = offers.map(({ totalWeiPerSecond }) => BigInt(totalWeiPerSecond) * 3600n);
     verify(new Set(prices).size === 2, "the prices differ");
     return {
-      line: `Two signed Offers: ${prices.map((wei) => `${formatMor(wei)} MOR/h`).join(" and ")}, Builder's share included`,
+      line: `Two signed Offers: ${prices.map((wei) => `${formatMorShort(wei)} MOR/h`).join(" and ")}, Builder's share included`,
       figures: { offers: offers.length },
     };
   });

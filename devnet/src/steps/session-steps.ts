@@ -1,6 +1,6 @@
 import {
   type Address,
-  formatMor,
+  formatMorShort,
   type Hex,
   type ListedOffer,
   type SessionState,
@@ -33,7 +33,7 @@ export async function userStep(
     endpoint = String(ready["endpoint"]);
     verify(mor > 0n, "the User holds MOR");
     return {
-      line: `User holds ${formatMor(mor)} MOR, deposit ${formatMor(held)} MOR; its wallet signed one Delegation`,
+      line: `User holds ${formatMorShort(mor)} MOR, deposit ${formatMorShort(held)} MOR; its wallet signed one Delegation`,
       figures: {
         user: user.account,
         morWei: mor.toString(),
@@ -70,7 +70,7 @@ export async function grantStep(
     const [model] = data;
     verify(model !== undefined, "the endpoint lists the model");
     return {
-      line: `Network ready: ${model.id} offered, budget of this epoch ${formatMor(budget)} MOR`,
+      line: `Network ready: ${model.id} offered, budget of this epoch ${formatMorShort(budget)} MOR`,
       figures: { budgetWei: budget.toString(), model: model.id },
     };
   });
@@ -143,7 +143,7 @@ export async function closeStep(
     const { epoch } = state;
     ended = { sessionId: current, epoch, charge, seconds: state.chargedSeconds ?? 0 };
     return {
-      line: `Closed by the ${state.endedBy ?? ""} (${state.endReason ?? ""}): ${state.chargedSeconds ?? 0} s charged, ${formatMor(charge)} MOR`,
+      line: `Closed by the ${state.endedBy ?? ""} (${state.endReason ?? ""}): ${state.chargedSeconds ?? 0} s charged, ${formatMorShort(charge)} MOR`,
       figures: {
         sessionId: current,
         epoch,

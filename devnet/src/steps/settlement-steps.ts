@@ -53,7 +53,7 @@ export async function recordStep(
 ): Promise<readonly SessionRecord[]> {
   let records: readonly SessionRecord[] = [];
   await place.printer.step("record", async () => {
-    const { chain, ended, router, routerUrl } = parts;
+    const { ended, router, routerUrl } = parts;
     const report = await until("the epoch's Records are published", waitMs(2), async () => {
       const known = await router.epoch(ended.epoch);
       return known.recordRoot === null ? undefined : known;
@@ -72,7 +72,6 @@ export async function recordStep(
     verify(!text.includes(place.actors.user.account), "the User's address is not in the Records");
     const tree = buildMerkleTree(records.map((entry) => recordLeaf(entry)));
     verify(tree.root === report.recordRoot, "the Records have the root that will be settled");
-    void chain;
     return {
       line: `Record public: ${record.model}, ${record.seconds} s, ${record.tokens} tokens; file ${report.recordCid ?? ""} on IPFS`,
       figures: { epoch: ended.epoch, records: records.length, recordCid: report.recordCid ?? "" },
@@ -157,7 +156,7 @@ export async function claimStep(
       const earned = predicted.get(account) ?? 0n;
       const moved = await claim(place, parts, { account, expected: before + earned });
       return {
-        line: `${who} earned ${formatMor(earned)} MOR in this epoch and claimed ${formatMor(moved)} MOR: exactly as predicted`,
+        line: `${who} earned ${formatMor(earned)} MOR and claimed ${formatMor(moved)}: the predicted wei`,
         figures: { account, earnedWei: earned.toString(), claimedWei: moved.toString() },
       };
     });

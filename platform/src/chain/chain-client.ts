@@ -50,11 +50,7 @@ export interface ChainClient {
 export interface ChainSender {
   readonly address: Address;
   /** Sends and waits until it is mined. Throws `chain-refused` with the contract's reason. */
-  send(
-    contract: keyof Contracts,
-    method: string,
-    args?: readonly unknown[],
-  ): Promise<ChainReceipt>;
+  send(contract: keyof Contracts, method: string, args?: readonly unknown[]): Promise<ChainReceipt>;
 }
 
 const requestMsMax = 15_000;
@@ -139,7 +135,8 @@ function createSender(wallet: Wallet, contracts: Contracts): ChainSender {
   return {
     address: wallet.address.toLowerCase() as Address,
     send(name, method, args = []) {
-      const contract = contracts[name].connect(wallet) as Contract;
+      const { interface: abi, target } = contracts[name];
+      const contract = new Contract(target, abi, wallet);
       const result = last.then(() => named(contract, () => sendOne(contract, method, args)));
       last = result.catch(() => undefined);
       return result;

@@ -20,7 +20,11 @@ export async function readBlocks(
 ): Promise<ChainBlock[]> {
   try {
     const address = Object.values(chain.contracts).map((contract: Contract) => contract.target);
-    const logs = await chain.provider.getLogs({ address: address as string[], fromBlock: from, toBlock: to });
+    const logs = await chain.provider.getLogs({
+      address: address as string[],
+      fromBlock: from,
+      toBlock: to,
+    });
     const byBlock = new Map<number, ChainEvent[]>();
     const events = await Promise.all(logs.map((log) => decode(chain, log)));
     logs.forEach((log, index) => {
@@ -66,9 +70,15 @@ async function firstBlocksOfEpochs(
   to: number,
 ): Promise<readonly number[]> {
   const { schedule } = chain.deployment;
-  const [before, last] = await Promise.all([headOf(chain, Math.max(0, from - 1)), headOf(chain, to)]);
+  const [before, last] = await Promise.all([
+    headOf(chain, Math.max(0, from - 1)),
+    headOf(chain, to),
+  ]);
   const lastEpoch = epochAt(schedule, last.timestampMs);
-  const firstEpoch = Math.max(epochAt(schedule, before.timestampMs) + 1, lastEpoch - epochsPerBatchMax);
+  const firstEpoch = Math.max(
+    epochAt(schedule, before.timestampMs) + 1,
+    lastEpoch - epochsPerBatchMax,
+  );
   const found: number[] = [];
   let low = from;
   for (let epoch = firstEpoch; epoch <= lastEpoch; epoch += 1) {
@@ -100,13 +110,13 @@ async function decode(chain: ChainClient, log: Log): Promise<ChainEvent | undefi
   const name = contractAt(chain, log.address);
   const parsed = name === undefined ? null : chain.contracts[name].interface.parseLog(log);
   if (name === undefined || parsed === null) return undefined;
-  return decoders[`${name}.${parsed.name}`]?.(parsed.args as unknown as Arguments, chain);
+  return decoders[`${name}.${parsed.name}`]?.(parsed.args, chain);
 }
 
 function contractAt(chain: ChainClient, address: string): keyof Contracts | undefined {
   const names = Object.keys(chain.contracts) as (keyof Contracts)[];
   const wanted = address.toLowerCase();
-  return names.find((name) => String(chain.contracts[name].target).toLowerCase() === wanted);
+  return names.find((name) => (chain.contracts[name].target as string).toLowerCase() === wanted);
 }
 
 type Arguments = Readonly<Record<string, unknown>>;

@@ -19,8 +19,7 @@ const pollEveryMs = 250;
 export function createRouterChain(chain: ChainClient, poster: ChainSender): RouterChain {
   return {
     follow: (options) => follow(chain, options),
-    budgetOf: async (epoch) =>
-      (await chain.read("computeContract", "budgetOf", [epoch])) as bigint,
+    budgetOf: async (epoch) => (await chain.read("computeContract", "budgetOf", [epoch])) as bigint,
     settlementState: () => settlementState(chain),
     settle: (settlement, signatures) => {
       const sorted = [...signatures].sort((a, b) => (a.router < b.router ? -1 : 1));

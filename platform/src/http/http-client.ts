@@ -114,7 +114,12 @@ function unreachableError(code: ErrorCode, url: string, cause: unknown): LakeErr
 }
 
 function pinnedConnector(fingerprint: Hex): buildConnector.connector {
-  const connect = buildConnector({ rejectUnauthorized: false, allowH2: false });
+  // A resumed TLS session shows no certificate, so every connection shakes hands anew.
+  const connect = buildConnector({
+    rejectUnauthorized: false,
+    allowH2: false,
+    maxCachedSessions: 0,
+  });
   return (options, callback) => {
     if (options.protocol !== "https:") {
       callback(new Error("a pinned peer is reached over https only"), null);
@@ -125,8 +130,7 @@ function pinnedConnector(fingerprint: Hex): buildConnector.connector {
         callback(error, null);
         return;
       }
-      const der = (socket as TLSSocket).getPeerCertificate().raw;
-      if (toHex(createHash("sha256").update(der).digest()) === fingerprint) {
+      if (fingerprintOf(socket as TLSSocket) === fingerprint) {
         callback(null, socket);
         return;
       }
@@ -134,4 +138,9 @@ function pinnedConnector(fingerprint: Hex): buildConnector.connector {
       callback(new Error("the certificate is not the one in the Offer"), null);
     });
   };
+}
+
+function fingerprintOf(socket: TLSSocket): Hex | undefined {
+  const { raw } = socket.getPeerCertificate() as { raw?: Uint8Array };
+  return raw === undefined ? undefined : toHex(createHash("sha256").update(raw).digest());
 }

@@ -3,6 +3,7 @@ export * from "./classify-request.ts";
 export * from "./completion-request.ts";
 export * from "./embedding-request.ts";
 export * from "./engine.ts";
+export * from "./engine-compliance.ts";
 export * from "./inference-limits.ts";
 export * from "./openai-answers.ts";
 export * from "./openai-error.ts";

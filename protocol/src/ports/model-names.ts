@@ -40,7 +40,8 @@ export interface VersionToPublish {
   readonly manifestDigest: Hex;
   readonly manifestCid: Hex;
   readonly kind: ModelKind;
-  /** Needed for an agent: the manifest digest of its base model. */
+  /** Needed for an agent: `builder/name` and manifest digest of its base model. */
+  readonly baseName?: string;
   readonly baseDigest?: Hex;
 }
 
