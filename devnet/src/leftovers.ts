@@ -3,13 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** A process of ours as it was written down: its id and when the kernel started it. */
 interface Noted {
+  readonly name: string;
   readonly pid: number;
   readonly startedAt: string;
 }
 
 /** Remembers on disk which processes run, so that the next start can end those of a killed one. */
 export interface ProcessNotes {
-  note(pid: number): void;
+  note(name: string, pid: number): void;
   forget(): void;
 }
 
@@ -31,8 +32,8 @@ export async function endLeftovers(path: string): Promise<number> {
 export function openProcessNotes(path: string): ProcessNotes {
   const noted: Noted[] = [];
   return {
-    note(pid) {
-      noted.push({ pid, startedAt: startedAt(pid) ?? "" });
+    note(name, pid) {
+      noted.push({ name, pid, startedAt: startedAt(pid) ?? "" });
       writeFileSync(`${path}.new`, JSON.stringify(noted));
       renameSync(`${path}.new`, path);
     },

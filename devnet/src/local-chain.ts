@@ -3,6 +3,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LakeError } from "@lake-travis/protocol";
+import { serveHttp } from "@lake-travis/platform";
 import { type Child, startChild } from "./child-process.ts";
 
 /** The local chain: anvil with its state in a file. */
@@ -18,6 +19,15 @@ export const localChainId = 31337;
 const blockSeconds = 2;
 const stateIntervalSeconds = 5;
 const probeEveryMs = 50;
+
+/** Throws `port-taken` where another program listens on a port of this machine (0: any is fine). */
+export async function requireFreePort(port: number): Promise<void> {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new LakeError("argument-invalid", "--port must be a number from 0 to 65535.");
+  }
+  const server = await serveHttp({ fetch: () => new Response(), host: "127.0.0.1", port });
+  await server.close();
+}
 
 /** Starts anvil on a free port; what it knew when it last stopped is there again. */
 export async function startLocalChain(

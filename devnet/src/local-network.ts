@@ -42,7 +42,7 @@ export class LocalNetwork {
   }
 
   async startChain(): Promise<LocalChain> {
-    const chain = await startLocalChain(this.dataDir, (pid) => this.#notes.note(pid));
+    const chain = await startLocalChain(this.dataDir, (pid) => this.#notes.note("chain", pid));
     this.#keep(chain.child);
     return chain;
   }
@@ -112,7 +112,7 @@ export class LocalNetwork {
       ],
       logFile: join(this.logsFolder, `${name}.log`),
       readyMsMax: 60_000,
-      onSpawn: (pid) => this.#notes.note(pid),
+      onSpawn: (pid) => this.#notes.note(name, pid),
     });
     return this.#keep(child);
   }

@@ -4,6 +4,8 @@ import { Command } from "commander";
 import { LakeError } from "@lake-travis/protocol";
 import { openDataFolder, reportFailure } from "@lake-travis/platform";
 import { loadActors } from "./actors.ts";
+import { startEmissionKeeper } from "./emission-keeper.ts";
+import { requireFreePort } from "./local-chain.ts";
 import { LocalNetwork } from "./local-network.ts";
 import { localTerms } from "./local-terms.ts";
 import { createStepPrinter, type StepPrinter } from "./step-printer.ts";
@@ -53,41 +55,49 @@ async function runNetwork(
   signal: AbortSignal,
 ): Promise<void> {
   const folder = await openDataFolder(options.dataDir);
-  const lost = Promise.withResolvers<never>();
-  lost.promise.catch(() => undefined);
-  const network = await LocalNetwork.open(folder.path, (child) => {
-    const advice = `Its log is in ${join(folder.path, "logs")}.`;
-    lost.reject(new LakeError("child-failed", `The ${child.name} process has ended.`, { advice }));
+  const logs = join(folder.path, "logs");
+  const loss = Promise.withResolvers<never>();
+  loss.promise.catch(() => undefined);
+  const network = await LocalNetwork.open(folder.path, ({ name }) => {
+    const advice = `Its log is ${join(logs, `${name}.log`)}.`;
+    loss.reject(new LakeError("child-failed", `The ${name} process has ended.`, { advice }));
+    printer.say(`The ${name} process has ended. ${advice}`);
   });
   const aborted = new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   try {
-    const actors = loadActors(folder.path);
-    const place = { network, actors, printer, port: options.port };
-    const running = await Promise.race([runWorkflow(place), lost.promise, aborted]);
-    if (running !== undefined && !options.exit) {
-      printer.say(whatToTry(running, network));
-      await Promise.race([lost.promise, aborted]);
-      printer.say("Stopping the network.");
-    }
+    await requireFreePort(options.port);
+    const place = { network, actors: loadActors(folder.path), printer, port: options.port };
+    const running = await Promise.race([runWorkflow(place), loss.promise, aborted]);
+    if (running === undefined || options.exit) return;
+    await printer.step("up", async () => ({
+      line: whatToTry(running, logs),
+      figures: { ...running, logs },
+    }));
+    // A network may lose a node and go on; whoever tries that finds out how it behaves.
+    const keeper = startEmissionKeeper(network, place.actors.deployer.key);
+    await aborted;
+    printer.say("Stopping the network.");
+    await keeper.stop();
   } finally {
     await network.stop();
     folder.close();
   }
 }
 
-function whatToTry(running: RunningNetwork, network: LocalNetwork): string {
+function whatToTry(running: RunningNetwork, logs: string): string {
   const model = localTerms.model.replace(/:latest$/, "");
-  const body = `{"model":"${model}","stream":true,"messages":[{"role":"user","content":"What is a Ticket?"}]}`;
+  const messages = '[{"role":"user","content":"What is a tick?"}]';
+  const body = `{"model":"${model}","stream":true,"messages":${messages}}`;
   return [
-    "",
     "The network stays up until Ctrl-C.",
-    `  OpenAI endpoint  ${running.endpoint}`,
-    `  Router           ${running.routerUrl}`,
-    `  Logs             ${network.logsFolder}`,
-    "Try:",
-    `  curl -N ${running.endpoint}/chat/completions -H 'content-type: application/json' -d '${body}'`,
-    "",
+    `   OpenAI endpoint  ${running.endpoint}`,
+    `   Router           ${running.routerUrl}`,
+    `   Logs             ${logs}`,
+    "   Try",
+    `   curl -N ${running.endpoint}/chat/completions -H 'content-type: application/json' \\`,
+    `     -d '${body}'`,
+    "  ",
   ].join("\n");
 }

@@ -136,7 +136,7 @@ export async function closeStep(
     await fetch(`${local}/${current}`, { method: "DELETE" });
     const state = await until("the Router has ended the Session", 20_000, async () => {
       const known = await parts.router.session(current);
-      return known.state === "ended" ? known : undefined;
+      return known.state === "ended" && known.charge !== null ? known : undefined;
     });
     const weiPerSecond = BigInt(open?.weiPerSecond ?? 0);
     const charge = checkCharge(state, weiPerSecond);
@@ -170,4 +170,4 @@ function checkCharge(state: SessionState, weiPerSecond: bigint): bigint {
 }
 
 const modelName = localTerms.model.replace(/:latest$/, "");
-const prompt = "What does the Router do?";
+const prompt = "What does the router do?";
