@@ -120,7 +120,7 @@ async function ownerOf(chain: ChainClient, name: string): Promise<Address | unde
   return /^0x0{40}$/.test(record.owner) ? undefined : (record.owner.toLowerCase() as Address);
 }
 
-/** Moves of all tags, oldest first. The contract keeps them per tag; only its log lists the tags. */
+/** Moves of all tags, oldest first: only the contract's log lists its tags. */
 async function allMoves(chain: ChainClient, name: string): Promise<TagMove[]> {
   const { modelRegistry } = chain.contracts;
   const record = (await chain.read("modelRegistry", "nameRecord", [name])) as {

@@ -4,9 +4,12 @@ import { type Hex, toHex } from "../hex.ts";
 import type { Field, Fields, MessageType, ValuesOf } from "../message.ts";
 import * as messages from "../messages.ts";
 
+const exported: readonly unknown[] = Object.values(messages);
+
 /** Every message type of the protocol. */
-export const messageTypes = Object.values(messages).filter(
-  (value): value is MessageType<Fields> => typeof value === "object" && "typeHash" in value,
+export const messageTypes = exported.filter(
+  (value): value is MessageType<Fields> =>
+    typeof value === "object" && value !== null && "typeHash" in value,
 );
 
 const hex = (bytes: number): fc.Arbitrary<Hex> =>

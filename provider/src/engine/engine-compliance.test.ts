@@ -1,0 +1,89 @@
+import { fileURLToPath } from "node:url";
+import { after, describe, test } from "node:test";
+import assert from "node:assert/strict";
+import { type Engine, engineComplianceCases } from "@lake-travis/protocol/inference";
+import { systemClock } from "@lake-travis/platform";
+import { OpenAiServer } from "../test-support/openai-server.ts";
+import { SimulatedEngine } from "../test-support/simulated-engine.ts";
+import { createLlamaChild } from "./create-llama-child.ts";
+import { LlamaEngine } from "./llama-engine.ts";
+import { OpenAiEngine } from "./openai-engine.ts";
+
+const modelPath = fileURLToPath(
+  new URL("../../../assets/models/lake-travis-tiny-q8_0.gguf", import.meta.url),
+);
+const options = { modelPath, slots: 2, gpu: false } as const;
+
+const engines: readonly (readonly [string, () => Engine])[] = [
+  ["simulated", () => new SimulatedEngine({ slots: 2, tokens: 40 })],
+  ["llama.cpp in process", () => new LlamaEngine(options)],
+  ["a server by its URL", () => serverEngine()],
+  ["llama.cpp in a child", () => createLlamaChild(options, systemClock)],
+];
+
+/** A server with a real model behind it; it starts and stops with the engine that talks to it. */
+function serverEngine(): Engine {
+  const server = new OpenAiServer(new LlamaEngine(options));
+  class ServedEngine extends OpenAiEngine {
+    override async stop(): Promise<void> {
+      await super.stop();
+      await server.stop();
+    }
+  }
+  return {
+    get description() {
+      return need().description;
+    },
+    get trouble() {
+      return need().trouble;
+    },
+    onTrouble: (listener) => need().onTrouble(listener),
+    generate: (generation, signal) => need().generate(generation, signal),
+    embed: (request, signal) => need().embed(request, signal),
+    classify: (request) => need().classify(request),
+    async start() {
+      await server.start();
+      const { baseUrl, apiKey } = server;
+      inner = new ServedEngine({ baseUrl, apiKey, slots: 2 }, systemClock);
+      await inner.start();
+    },
+    stop: () => need().stop(),
+  };
+}
+
+let inner: OpenAiEngine | undefined;
+
+function need(): OpenAiEngine {
+  assert.ok(inner !== undefined);
+  return inner;
+}
+
+const question = {
+  model: "lake/travis-tiny",
+  messages: [{ role: "user", content: "What is Lake Travis?" }],
+} as const;
+
+for (const [name, create] of engines) {
+  describe(name, async () => {
+    const engine = create();
+    // Which promises apply depends on what a running engine says of itself.
+    await engine.start();
+    after(() => engine.stop());
+    for (const promise of engineComplianceCases(engine, question)) {
+      test(promise.name, () => promise.run(engine));
+    }
+  });
+}
+
+test("a suite that finds nothing wrong is no suite: a broken engine fails it", async () => {
+  class SilentEngine extends SimulatedEngine {
+    override async *generate(): AsyncGenerator<never> {
+      // Breaks every promise about generation.
+    }
+  }
+  const engine = new SilentEngine();
+  await engine.start();
+  const cases = engineComplianceCases(engine, question);
+  const results = await Promise.allSettled(cases.map((promise) => promise.run(engine)));
+  assert.ok(results.filter(({ status }) => status === "rejected").length >= 4);
+});

@@ -1,0 +1,58 @@
+import { type ErrorBody, errorStatus, type ErrorCode, LakeError } from "@lake-travis/protocol";
+import type {
+  ClassifyRequest,
+  EmbeddingRequest,
+  EngineDescription,
+  Generation,
+  GenerationEvent,
+} from "@lake-travis/protocol/inference";
+
+/** Which engine a process runs: a module that exports `createEngine(options)`. */
+export interface EngineSpec {
+  /** A `file:` URL, or an npm package's name. */
+  readonly module: string;
+  /** Plain data, handed to `createEngine`. */
+  readonly options: unknown;
+}
+
+/** One thing asked of an engine's process. */
+export type EngineOrder =
+  | { readonly type: "start"; readonly spec: EngineSpec }
+  | { readonly type: "generate"; readonly id: number; readonly generation: Generation }
+  | { readonly type: "embed"; readonly id: number; readonly request: EmbeddingRequest }
+  | { readonly type: "classify"; readonly id: number; readonly request: ClassifyRequest }
+  /** The reader has taken so many events: as many more may come. */
+  | { readonly type: "taken"; readonly id: number; readonly events: number }
+  | { readonly type: "cancel"; readonly id: number }
+  | { readonly type: "stop" };
+
+/** A failure on its way between two processes. */
+export type WiredError = ErrorBody["error"];
+
+/** What an engine's process says. */
+export type EngineNews =
+  | { readonly type: "started"; readonly description: EngineDescription }
+  | { readonly type: "start-failed"; readonly error: WiredError }
+  /** Events of all generations since the last news, in order. */
+  | { readonly type: "events"; readonly events: readonly (readonly [number, GenerationEvent])[] }
+  | { readonly type: "ended"; readonly id: number }
+  | { readonly type: "result"; readonly id: number; readonly value: unknown }
+  | { readonly type: "failed"; readonly id: number; readonly error: WiredError };
+
+/** Events that an engine's process may be ahead of its reader, per generation. */
+export const eventsAheadMax = 16;
+
+/** A failure as plain data; what was not expected says no more than that. */
+export function errorToWire(error: unknown): WiredError {
+  if (error instanceof LakeError) return error.toBody().error;
+  return { code: "engine-failed", message: "The engine failed at this request." };
+}
+
+/** Reads {@link errorToWire} back. */
+export function errorFromWire(error: WiredError): LakeError {
+  const code: ErrorCode = error.code in errorStatus ? error.code : "engine-failed";
+  return new LakeError(code, error.message, {
+    ...(error.advice === undefined ? {} : { advice: error.advice }),
+    ...(error.data === undefined ? {} : { data: error.data }),
+  });
+}

@@ -1,0 +1,104 @@
+import { parseArgs } from "node:util";
+import { type Address, isHex, LakeError, parseHandle } from "@lake-travis/protocol";
+
+/** What the Provider's process is told on its command line. */
+export interface ProviderFlags {
+  readonly deployment: string;
+  readonly dataDir: string;
+  readonly router: string;
+  readonly account: Address;
+  readonly host: string;
+  readonly port: number;
+  readonly publicUrl: string | undefined;
+  readonly model: string;
+  readonly weiPerSecond: bigint;
+  readonly minSeconds: number;
+  readonly slots: number;
+  readonly holders: readonly string[];
+  readonly gpu: "auto" | false;
+}
+
+/** More slots than any engine batches well; each takes memory for a whole context. */
+const slotsMax = 256;
+const minSecondsMax = 3_600;
+
+/** Reads the command line; throws `argument-invalid` naming the flag. */
+export function readFlags(args: readonly string[]): ProviderFlags {
+  const values = parse(args);
+  const need = (name: keyof typeof values): string => {
+    const value = values[name];
+    if (typeof value === "string" && value !== "") return value;
+    throw invalid(`--${name} is missing.`);
+  };
+  const account = need("account").toLowerCase();
+  if (!isHex(account, 20)) throw invalid("--account must be an address of 20 bytes.");
+  const model = need("model");
+  parseHandle(model);
+  const price = need("wei-per-second");
+  if (!/^[0-9]{1,78}$/.test(price))
+    throw invalid("--wei-per-second must be a whole number of wei.");
+  return {
+    deployment: need("deployment"),
+    dataDir: need("data-dir"),
+    router: urlOf(need("router"), "router"),
+    account,
+    host: need("host"),
+    port: wholeNumber(need("port"), { name: "port", min: 0, max: 65_535 }),
+    publicUrl:
+      values["public-url"] === undefined ? undefined : urlOf(values["public-url"], "public-url"),
+    model,
+    weiPerSecond: BigInt(price),
+    minSeconds: wholeNumber(need("min-seconds"), {
+      name: "min-seconds",
+      min: 0,
+      max: minSecondsMax,
+    }),
+    slots: wholeNumber(need("slots"), { name: "slots", min: 1, max: slotsMax }),
+    holders: values.holder.map((url) => urlOf(url, "holder")),
+    gpu: values["no-gpu"] ? false : "auto",
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        deployment: { type: "string" },
+        "data-dir": { type: "string" },
+        router: { type: "string" },
+        account: { type: "string" },
+        host: { type: "string", default: "127.0.0.1" },
+        port: { type: "string", default: "0" },
+        "public-url": { type: "string" },
+        model: { type: "string" },
+        "wei-per-second": { type: "string" },
+        "min-seconds": { type: "string", default: "1" },
+        slots: { type: "string", default: "4" },
+        holder: { type: "string", multiple: true, default: [] },
+        "no-gpu": { type: "boolean", default: false },
+      },
+    });
+    return values;
+  } catch (cause) {
+    throw invalid((cause as Error).message);
+  }
+}
+
+function wholeNumber(
+  text: string,
+  range: { readonly name: string; readonly min: number; readonly max: number },
+): number {
+  const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
+  if (value >= range.min && value <= range.max) return value;
+  throw invalid(`--${range.name} must be a whole number from ${range.min} to ${range.max}.`);
+}
+
+function urlOf(text: string, name: string): string {
+  if (!URL.canParse(text)) throw invalid(`--${name} must be a URL.`);
+  return text.replace(/\/+$/, "");
+}
+
+function invalid(sentence: string): LakeError {
+  return new LakeError("argument-invalid", sentence);
+}

@@ -1,0 +1,406 @@
+import {
+  type CloseReason,
+  chargedSeconds,
+  faultOf,
+  fundCharge,
+  type Hex,
+  limits,
+  type Party,
+  parties,
+  closeReasons,
+  pricePerSecond,
+  splitCharge,
+  type Standing,
+  zeroBytes32,
+} from "@lake-travis/protocol";
+import { coreLimits } from "./core-limits.ts";
+import type { ReceivedClose, ReceivedTick, RouterEvent } from "./events.ts";
+import { dispatchLine } from "./matching.ts";
+import { debitDeposits, release, reserve, spend, userOf } from "./money.ts";
+import type { Outcome } from "./outcome.ts";
+import { changeUsed, notify, providerOf } from "./providers.ts";
+import { recordOf } from "./records.ts";
+import { ledgerOf, reportOf } from "./settling.ts";
+import type { Ledger, RouterState, Session } from "./state.ts";
+import { cutSession } from "./succession.ts";
+import { schedule } from "./wheel.ts";
+
+type EventOf<T extends RouterEvent["type"]> = Extract<RouterEvent, { type: T }>;
+
+/** How a Session ends. */
+export interface Ending {
+  readonly at: number;
+  readonly party: Party;
+  readonly reason: CloseReason;
+}
+
+/** What a Provider reports: connections, countersigned Ticks, Closes. All of it may be repeated. */
+export function receiveBeat(
+  state: RouterState,
+  event: EventOf<"beat-received">,
+  out: Outcome,
+): void {
+  const provider = providerOf(state, event.provider);
+  out.changed = true;
+  provider.silent = false;
+  for (const id of event.connected) {
+    const session = ownSession(state, event.provider, id);
+    if (session !== undefined) connect(state, session, event.at, out);
+  }
+  for (const received of event.ticks) {
+    const session = ownSession(state, event.provider, received.tick.sessionId);
+    if (session !== undefined) receiveTick(state, session, received, event.at, out);
+  }
+  for (const received of event.closes) {
+    const session = closable(state, received.close.sessionId);
+    if (session?.ticket.provider !== event.provider) continue;
+    takeClose(state, session, received, event.at, out);
+  }
+}
+
+/** A Close that its User sent to the Router. */
+export function receiveClose(
+  state: RouterState,
+  event: EventOf<"close-received">,
+  out: Outcome,
+): void {
+  const session = closable(state, event.received.close.sessionId);
+  if (session !== undefined) takeClose(state, session, event.received, event.at, out);
+}
+
+/** Ends all Sessions of a set, as far as they have not ended yet. */
+export function endSessionsOf(
+  state: RouterState,
+  ids: ReadonlySet<Hex>,
+  ending: Ending,
+  out: Outcome,
+): void {
+  for (const id of [...ids]) {
+    const session = state.sessions.get(id);
+    if (session !== undefined) endSession(state, session, ending, out);
+  }
+}
+
+/**
+ * Ends a Session: its slot is free, its meter stands, and of its money only what it can still cost
+ * stays reserved. Its Record waits a moment for Ticks that are under way.
+ */
+export function endSession(
+  state: RouterState,
+  session: Session,
+  ending: Ending,
+  out: Outcome,
+): void {
+  if (session.phase === "closing") return;
+  out.changed = true;
+  const wasGranted = session.phase === "granted";
+  stopMeter(state, session, ending);
+  out.effects.push({
+    type: "session-closing",
+    sessionId: session.id,
+    provider: session.ticket.provider,
+    party: ending.party,
+    reason: ending.reason,
+  });
+  notifyEnd(state, session, ending.at);
+  const settled = wasGranted || ending.reason === "provider-gone" || isTickKnown(session);
+  if (settled) finalise(state, session, out);
+  else schedule(state, ending.at + coreLimits.closingMs, `r:${session.id}`);
+  changeUsed(state, session.offerKey, -1);
+  dispatchLine(state, session.ticket.manifestDigest, ending.at, out);
+}
+
+/** Stops a Session's meter and keeps of its money what its Ticks can still claim. */
+export function stopMeter(state: RouterState, session: Session, ending: Ending): void {
+  session.phase = "closing";
+  session.closedAt = ending.at;
+  session.endedBy = ending.party;
+  session.endReason = ending.reason;
+  const most = pricePerSecond(session.ticket.payees) * BigInt(secondsAtMost(session));
+  const { fromAllowance, fromDeposit } = fundCharge({
+    charge: most,
+    reservedAllowance: session.hold.allowance,
+  });
+  release(state, session.user, session.hold);
+  session.hold = { ...session.hold, allowance: fromAllowance, deposit: fromDeposit };
+  reserve(state, session.user, session.hold);
+}
+
+/** Looks at a Session whose deadline may have come. */
+export function checkSession(state: RouterState, session: Session, at: number, out: Outcome): void {
+  if (session.phase === "closing") return;
+  if (session.phase === "granted") {
+    if (at < session.ticket.connectBy + coreLimits.beatSlackMs) return;
+    userOf(state, session.user).lapses += 1;
+    endSession(state, session, { at, party: "user", reason: "ticket-lapsed" }, out);
+    return;
+  }
+  const { ticksUntil, endsAt } = deadlinesOf(session);
+  if (at >= endsAt) {
+    const reason = session.boundBy === "money" ? "credit-spent" : "time-reached";
+    endSession(state, session, { at: endsAt, party: "router", reason }, out);
+  } else if (at >= ticksUntil) {
+    endSession(state, session, { at, party: "router", reason: "ticks-missing" }, out);
+  } else {
+    schedule(state, Math.min(ticksUntil, endsAt), `s:${session.id}`);
+  }
+}
+
+/** Makes the Record of a Session, charges its User and credits its payees. */
+export function finalise(state: RouterState, session: Session, out: Outcome): void {
+  const seconds = secondsCharged(session);
+  const charge = pricePerSecond(session.ticket.payees) * BigInt(seconds);
+  release(state, session.user, session.hold);
+  const { fromAllowance, fromDeposit } = fundCharge({
+    charge,
+    reservedAllowance: session.hold.allowance,
+  });
+  const { debits } = debitDeposits(state, session.user, fromDeposit);
+  const debited = debits.reduce((sum, { wei }) => sum + wei, 0n);
+  const funding = { fromAllowance, fromDeposit: debited };
+  spend(state, session.user, { epoch: session.ticket.epoch, ...funding });
+  const ledger = ledgerOf(state, session.ticket.epoch);
+  credit(state, ledger, session, funding);
+  for (const { number, wei } of debits) addTo(ledger.debits, number, wei);
+  ledger.open -= 1;
+  if (session.measuredFrom > 0) {
+    ledger.records.push(recordOf(state, session, { seconds, ...funding }));
+    reportOf(state, session.ticket.epoch).records += 1;
+    judgeStanding(state, session, seconds);
+  }
+  forget(state, session, { seconds, charge });
+  out.effects.push({
+    type: "session-ended",
+    sessionId: session.id,
+    provider: session.ticket.provider,
+    party: session.endedBy,
+    reason: session.endReason,
+    seconds,
+    charge,
+  });
+}
+
+/** What a Session costs in seconds as it stands. */
+export function secondsCharged(session: Session): number {
+  return chargedSeconds({
+    tickedSeconds: session.tick?.seconds ?? 0,
+    measuredMs: session.measuredFrom === 0 ? 0 : session.closedAt - session.measuredFrom,
+    minSeconds: session.ticket.minSeconds,
+    requestsAnswered: session.tick?.requestsAnswered ?? 0,
+    endedBy: session.endedBy,
+    endReason: session.endReason,
+  });
+}
+
+/** Tells the Provider for some replies that a Session has ended. */
+export function notifyEnd(state: RouterState, session: Session, at: number): void {
+  notify(state, session.ticket.provider, {
+    at,
+    sessionId: session.id,
+    tickHash: session.tickHash,
+    party: session.endedBy,
+    reason: session.endReason,
+    successor: null,
+  });
+}
+
+function ownSession(state: RouterState, provider: string, id: Hex): Session | undefined {
+  const session = state.sessions.get(id);
+  return session?.ticket.provider === provider ? session : undefined;
+}
+
+/**
+ * The Session that a Close means: the one it names, or where that crossed an epoch's end meanwhile,
+ * the one that goes on for it now.
+ */
+function closable(state: RouterState, id: Hex): Session | undefined {
+  let at: Hex | null = id;
+  // One turn per epoch's end that the Close was late for.
+  for (let turns = 0; at !== null && turns < coreLimits.successionsMax; turns += 1) {
+    const session: Session | undefined = state.sessions.get(at);
+    const successor: Hex | null = session?.successor ?? state.ended.get(at)?.successor ?? null;
+    if (session !== undefined && successor === null) return session;
+    at = successor;
+  }
+  return undefined;
+}
+
+function connect(state: RouterState, session: Session, at: number, out: Outcome): void {
+  if (session.phase !== "granted") return;
+  out.changed = true;
+  session.phase = "open";
+  session.measuredFrom = at;
+  out.effects.push({ type: "session-opened", sessionId: session.id });
+  if (session.ticket.epoch < state.openEpoch) cutSession(state, session, at, out);
+  else schedule(state, deadlinesOf(session).ticksUntil, `s:${session.id}`);
+}
+
+function receiveTick(
+  state: RouterState,
+  session: Session,
+  received: ReceivedTick,
+  at: number,
+  out: Outcome,
+): void {
+  const reason = reasonAgainstTick(state, session, received);
+  if (reason === "repeated") return;
+  if (reason !== undefined) {
+    out.effects.push({ type: "tick-refused", sessionId: session.id, reason });
+    return;
+  }
+  connect(state, session, at, out);
+  // The same id as the Session's own, so that its text is held once.
+  session.tick = { ...received.tick, sessionId: session.id };
+  session.tickHash = received.tickHash;
+  session.signature = received.signature;
+  session.countersignature = received.countersignature;
+  if (session.phase === "closing" && isTickKnown(session)) finalise(state, session, out);
+}
+
+function reasonAgainstTick(
+  state: RouterState,
+  session: Session,
+  received: ReceivedTick,
+): string | undefined {
+  const { tick } = received;
+  const last = session.tick;
+  if (received.tickHash === session.tickHash) return "repeated";
+  if (received.signer !== session.ticket.sessionKey) return "not signed by the session key";
+  const signingKey = state.nodes.get(session.ticket.provider)?.signingKey;
+  if (received.countersigner !== signingKey) return "not countersigned by the Provider";
+  if (tick.seconds > session.ticket.maxSeconds) return "beyond the Ticket";
+  if (last === null) return undefined;
+  const falls =
+    tick.seconds < last.seconds ||
+    tick.requestsAnswered < last.requestsAnswered ||
+    tick.requestsFailed < last.requestsFailed ||
+    tick.tokens < last.tokens ||
+    tick.activeMs < last.activeMs;
+  return falls ? "older than the last one" : undefined;
+}
+
+function takeClose(
+  state: RouterState,
+  session: Session,
+  received: ReceivedClose,
+  at: number,
+  out: Outcome,
+): void {
+  const { close, signer } = received;
+  const party = parties[close.party];
+  const reason = closeReasons[close.reason];
+  if (party === undefined || reason === undefined) return;
+  if (!speaksFor(state, session, party, signer)) return;
+  // A Close of the Session before this one names a Tick of that one.
+  if (session.closeTickHash === null && close.sessionId === session.id) {
+    out.changed = true;
+    session.closeTickHash = close.tickHash;
+  }
+  if (session.phase !== "closing") {
+    endSession(state, session, { at, party, reason: believable(party, reason) }, out);
+  } else if (isTickKnown(session)) finalise(state, session, out);
+}
+
+function speaksFor(state: RouterState, session: Session, party: Party, signer: string): boolean {
+  if (party === "user") return signer === session.ticket.sessionKey;
+  if (party !== "provider") return false;
+  return signer === state.nodes.get(session.ticket.provider)?.signingKey;
+}
+
+/** Only the Router finds that time, money or Ticks ran out; others who say so have just finished. */
+function believable(party: Party, reason: CloseReason): CloseReason {
+  if (reason === "ticks-missing" && party === "provider") return reason;
+  const own: readonly CloseReason[] = ["finished", "idle", "engine-failed", "shutting-down"];
+  return own.includes(reason) ? reason : "finished";
+}
+
+/** Whether the last Tick that a Close names is here, so that nothing more is to come. */
+function isTickKnown(session: Session): boolean {
+  return session.closeTickHash !== null && session.closeTickHash === session.tickHash;
+}
+
+function deadlinesOf(session: Session): { readonly ticksUntil: number; readonly endsAt: number } {
+  const covered = session.measuredFrom + (session.tick?.seconds ?? 0) * 1000;
+  return {
+    ticksUntil: covered + limits.tickGraceMs + coreLimits.beatSlackMs,
+    endsAt: session.measuredFrom + session.ticket.maxSeconds * 1000,
+  };
+}
+
+/** The most that Ticks still under way could make of a Session whose meter stands. */
+function secondsAtMost(session: Session): number {
+  if (session.measuredFrom === 0) return 0;
+  const measured = Math.ceil(Math.max(0, session.closedAt - session.measuredFrom) / 1000);
+  return Math.min(session.ticket.maxSeconds, Math.max(session.ticket.minSeconds, measured));
+}
+
+function credit(
+  state: RouterState,
+  ledger: Ledger,
+  session: Session,
+  funding: { readonly fromAllowance: bigint; readonly fromDeposit: bigint },
+): void {
+  const { payees } = session.ticket;
+  const split = splitCharge({ funding, payees, router: state.router });
+  for (const { account, wei } of split.credits) addTo(ledger.credits, account, wei);
+  ledger.allowanceCredits += split.allowanceCredits;
+  ledger.paidCredits += split.paidCredits;
+  ledger.modelEmission += split.modelEmission;
+  ledger.agentEmission += split.agentEmission;
+  ledger.debitTotal += split.debit;
+}
+
+function addTo<K>(sums: Map<K, bigint>, key: K, wei: bigint): void {
+  if (wei > 0n) sums.set(key, (sums.get(key) ?? 0n) + wei);
+}
+
+function judgeStanding(state: RouterState, session: Session, seconds: number): void {
+  const { tick } = session;
+  const failed = faultOf(session.endedBy, session.endReason) === "provider";
+  // A Session without a second and without a fault says nothing about its Provider.
+  if (!failed && seconds === 0) return;
+  const before = state.standings.get(session.offerKey) ?? fresh;
+  const speed = tick === null || tick.activeMs === 0 ? 0 : speedOf(tick.tokens, tick.activeMs);
+  const standing: Standing = {
+    sessions: before.sessions + 1,
+    failed: before.failed + (failed ? 1 : 0),
+    measuredMilliTps: blend(before.measuredMilliTps, speed),
+    ttftMs: blend(before.ttftMs, tick?.ttftMs ?? 0),
+  };
+  state.standings.set(session.offerKey, standing);
+}
+
+const fresh: Standing = { sessions: 0, failed: 0, measuredMilliTps: 0, ttftMs: 0 };
+
+/** Thousandths of a token per second. */
+export function speedOf(tokens: number, activeMs: number): number {
+  return activeMs === 0 ? 0 : Math.floor((tokens * 1_000_000) / activeMs);
+}
+
+/** A moving average in which the new figure weighs a quarter; zero is no figure. */
+function blend(before: number, now: number): number {
+  if (now === 0) return before;
+  return before === 0 ? now : Math.floor((before * 3 + now) / 4);
+}
+
+function forget(
+  state: RouterState,
+  session: Session,
+  cost: { readonly seconds: number; readonly charge: bigint },
+): void {
+  state.sessions.delete(session.id);
+  userOf(state, session.user).sessions.delete(session.id);
+  providerOf(state, session.ticket.provider).sessions.delete(session.id);
+  state.ended.set(session.id, {
+    epoch: session.ticket.epoch,
+    seconds: session.tick?.seconds ?? 0,
+    chargedSeconds: cost.seconds,
+    charge: cost.charge,
+    endedBy: session.endedBy,
+    endReason: session.endReason,
+    successor: session.successor,
+  });
+  if (state.ended.size > coreLimits.endedSessionsMax) {
+    state.ended.delete(state.ended.keys().next().value ?? zeroBytes32);
+  }
+}

@@ -1,0 +1,182 @@
+/*
+ * What goes into the Router's state machine and what comes out. Events are what the journal holds:
+ * plain data, with signatures already recovered to addresses at the edge. Effects are what the edge
+ * does once the event that caused them is durable.
+ */
+import type {
+  Accept,
+  Address,
+  ChainBlock,
+  Close,
+  CloseReason,
+  Delegation,
+  EpochSchedule,
+  ErrorCode,
+  Hex,
+  Offer,
+  Party,
+  RequestForCompute,
+  Revocation,
+  SelectionExplanation,
+  Settlement,
+  Signed,
+  Tick,
+  Ticket,
+} from "@lake-travis/protocol";
+
+/** A countersigned Tick with who signed it. */
+export interface ReceivedTick {
+  readonly tick: Tick;
+  readonly tickHash: Hex;
+  readonly signature: Hex;
+  readonly countersignature: Hex;
+  readonly signer: Address;
+  readonly countersigner: Address;
+}
+
+/** A Close with who signed it. */
+export interface ReceivedClose {
+  readonly close: Close;
+  readonly signer: Address;
+}
+
+/** What happens to a Router. `at` is unix milliseconds on its clock. */
+export type RouterEvent =
+  | {
+      readonly type: "router-founded";
+      readonly router: Address;
+      readonly chainId: number;
+      readonly computeContract: Address;
+      readonly schedule: EpochSchedule;
+      /** Salts debit leaves and pseudonyms; never revealed. */
+      readonly secret: Hex;
+    }
+  | { readonly type: "router-restarted"; readonly at: number }
+  | { readonly type: "blocks-followed"; readonly blocks: readonly ChainBlock[] }
+  | {
+      readonly type: "epoch-began";
+      readonly epoch: number;
+      readonly budget: bigint;
+      readonly secret: Hex;
+      readonly at: number;
+    }
+  | {
+      readonly type: "delegation-received";
+      readonly delegation: Delegation;
+      readonly hash: Hex;
+      /** The key behind the pseudonym's commitment; null where the User gave none. */
+      readonly pseudonymKey: Hex | null;
+      readonly at: number;
+    }
+  | { readonly type: "revocation-received"; readonly revocation: Revocation; readonly at: number }
+  | {
+      readonly type: "offer-received";
+      readonly offer: Signed<Offer>;
+      readonly hash: Hex;
+      readonly signer: Address;
+      readonly at: number;
+    }
+  | {
+      readonly type: "rfc-received";
+      readonly rfc: Signed<RequestForCompute>;
+      readonly hash: Hex;
+      readonly signer: Address;
+      readonly at: number;
+    }
+  | {
+      readonly type: "accept-received";
+      readonly accept: Signed<Accept>;
+      readonly hash: Hex;
+      readonly signer: Address;
+      readonly at: number;
+    }
+  | {
+      readonly type: "accept-missing";
+      readonly rfcHash: Hex;
+      readonly offerHash: Hex;
+      readonly reason: "silent" | "refused";
+      readonly at: number;
+    }
+  | {
+      readonly type: "beat-received";
+      readonly provider: Address;
+      readonly connected: readonly Hex[];
+      readonly ticks: readonly ReceivedTick[];
+      readonly closes: readonly ReceivedClose[];
+      readonly at: number;
+    }
+  | { readonly type: "provider-silent"; readonly provider: Address; readonly at: number }
+  | { readonly type: "close-received"; readonly received: ReceivedClose; readonly at: number }
+  | { readonly type: "time-passed"; readonly at: number }
+  | {
+      readonly type: "settlement-signed";
+      readonly settlement: Settlement;
+      readonly hash: Hex;
+      readonly signature: Hex;
+      readonly recordCidText: string | null;
+    }
+  /** The chain holds it as final, or refused it for good. */
+  | { readonly type: "settlement-matured" | "settlement-abandoned"; readonly hash: Hex }
+  | {
+      readonly type: "settlement-mined";
+      readonly hash: Hex;
+      readonly transaction: Hex;
+      readonly gasUsed: number;
+    };
+
+/** A refusal in data, so that it can be replayed and compared. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly advice?: string;
+}
+
+/** What the edge has to do, or to tell, once the event is durable. */
+export type Effect =
+  | { readonly type: "refused"; readonly refusal: Refusal }
+  | { readonly type: "rfc-refused"; readonly rfcHash: Hex; readonly refusal: Refusal }
+  | { readonly type: "rfc-queued"; readonly rfcHash: Hex; readonly waiting: number }
+  | {
+      readonly type: "provider-asked";
+      readonly rfcHash: Hex;
+      readonly rfc: Signed<RequestForCompute>;
+      readonly offerHash: Hex;
+      readonly provider: Address;
+      readonly endpoint: string;
+      readonly tlsFingerprint: Hex;
+    }
+  | {
+      readonly type: "ticket-granted";
+      readonly rfcHash: Hex;
+      readonly sessionId: Hex;
+      readonly ticket: Ticket;
+      readonly offer: Signed<Offer>;
+      readonly accept: Signed<Accept>;
+      readonly why: SelectionExplanation;
+    }
+  | {
+      readonly type: "successor-granted";
+      readonly previous: Hex;
+      readonly sessionId: Hex;
+      readonly ticket: Ticket;
+    }
+  | { readonly type: "session-opened"; readonly sessionId: Hex }
+  | {
+      readonly type: "session-closing";
+      readonly sessionId: Hex;
+      readonly provider: Address;
+      readonly party: Party;
+      readonly reason: CloseReason;
+    }
+  | {
+      readonly type: "session-ended";
+      readonly sessionId: Hex;
+      readonly provider: Address;
+      readonly party: Party;
+      readonly reason: CloseReason;
+      readonly seconds: number;
+      readonly charge: bigint;
+    }
+  | { readonly type: "tick-refused"; readonly sessionId: Hex; readonly reason: string }
+  | { readonly type: "epoch-advanced"; readonly epoch: number }
+  | { readonly type: "settlement-finalised"; readonly epoch: number; readonly hash: Hex };

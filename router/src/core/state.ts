@@ -1,0 +1,324 @@
+import type {
+  Address,
+  CloseReason,
+  Delegation,
+  Domain,
+  EpochSchedule,
+  Hex,
+  ModelKind,
+  Offer,
+  Party,
+  Ranking,
+  RequestForCompute,
+  SessionRecord,
+  Settlement,
+  Signed,
+  Standing,
+  Tick,
+  Ticket,
+  Totals,
+  Waiting,
+} from "@lake-travis/protocol";
+
+/** Money set aside for one Session, in wei. Its allowance part belongs to one epoch. */
+export interface Hold {
+  readonly epoch: number;
+  readonly allowance: bigint;
+  readonly deposit: bigint;
+}
+
+/** One User as its Router knows it. The epoch's figures are void once the epoch is another. */
+export interface UserState {
+  delegation: Delegation | null;
+  delegationHash: Hex | null;
+  pseudonymKey: Hex | null;
+  /** Delegations with a nonce below this are revoked. */
+  revokedBelow: number;
+  /** The epoch of the four figures below. */
+  epoch: number;
+  allowanceReserved: bigint;
+  allowanceSpent: bigint;
+  /** Reserved and spent from both sources, against the Delegation's epochLimit. */
+  epochReserved: bigint;
+  epochSpent: bigint;
+  lapses: number;
+  /** Reserved from deposits by all open Sessions. */
+  depositReserved: bigint;
+  /** Debited since the beginning, against the Delegation's debitCeiling. */
+  debited: bigint;
+  sessions: Set<Hex>;
+  queued: number;
+}
+
+/** A numbered deposit of the Compute Contract. */
+export interface DepositState {
+  readonly owner: Address;
+  balance: bigint;
+  debited: bigint;
+  /** What its owner announced to withdraw, and the epoch from which it is not reserved any more. */
+  withdrawing: bigint;
+  withdrawingFrom: number;
+}
+
+/** A node of the Node Registry. */
+export interface NodeState {
+  readonly kind: "router" | "provider";
+  signingKey: Address;
+}
+
+/** A Provider's newest Offer of one model, with the slots that Sessions take now. */
+export interface HeldOffer {
+  signed: Signed<Offer>;
+  hash: Hex;
+  used: number;
+}
+
+/** One Provider as its Router knows it. */
+export interface ProviderState {
+  silent: boolean;
+  /** Keys of its Offers in `offers`. */
+  offers: Set<string>;
+  sessions: Set<Hex>;
+  notices: Notice[];
+}
+
+/** Something a Provider is told in the next replies to its Heartbeats. */
+export interface Notice {
+  readonly at: number;
+  readonly sessionId: Hex;
+  readonly tickHash: Hex;
+  readonly party: Party;
+  readonly reason: CloseReason;
+  /** The Ticket that goes on where the Session crossed an epoch's end. */
+  readonly successor: Ticket | null;
+}
+
+/** A version of a model by `name@digest`. */
+export interface VersionState {
+  readonly kind: ModelKind;
+  readonly baseDigest: Hex;
+}
+
+/** A claimed name: who is paid, and how much from which epoch on. */
+export interface NameState {
+  builder: Address;
+  prices: { readonly fromEpoch: number; readonly weiPerSecond: bigint }[];
+}
+
+/** An RFC on its way to a Ticket. */
+export interface PendingRfc {
+  readonly rfc: Signed<RequestForCompute>;
+  readonly hash: Hex;
+  readonly user: Address;
+  readonly digest: Hex;
+  readonly arrivedAt: number;
+  phase: "asking" | "waiting";
+  /** The Offer that is being asked, its key and the money set aside for it. */
+  asked: { readonly offerHash: Hex; readonly key: string; readonly hold: Hold } | null;
+  ranking: Ranking | null;
+  /** Offers that did not answer or said no. */
+  readonly unanswered: Map<Hex, string>;
+}
+
+/** A Session from its Ticket to its Record. */
+export interface Session {
+  readonly id: Hex;
+  readonly ticket: Ticket;
+  readonly user: Address;
+  readonly offerKey: string;
+  readonly model: string;
+  hold: Hold;
+  readonly offeredMilliTps: number;
+  readonly hardwareClass: string;
+  /** Seconds that the RFC asked for from this Ticket on; what the Ticket cannot cover comes later. */
+  readonly wishedSeconds: number;
+  /** Why maxSeconds is what it is. */
+  readonly boundBy: "wish" | "money" | "epoch";
+  phase: "granted" | "open" | "closing";
+  /** When the Provider first reported the connection, on the Router's clock; 0 before. */
+  measuredFrom: number;
+  tick: Tick | null;
+  tickHash: Hex;
+  signature: Hex | null;
+  countersignature: Hex | null;
+  closedAt: number;
+  closeTickHash: Hex | null;
+  endedBy: Party;
+  endReason: CloseReason;
+  successor: Hex | null;
+}
+
+/** What is left of a Session for questions about it. */
+export interface EndedSession {
+  readonly epoch: number;
+  readonly seconds: number;
+  readonly chargedSeconds: number;
+  readonly charge: bigint;
+  readonly endedBy: Party;
+  readonly endReason: CloseReason;
+  readonly successor: Hex | null;
+}
+
+/** What the Sessions of one epoch moved; not yet in a final settlement. */
+export interface Ledger {
+  readonly credits: Map<Address, bigint>;
+  readonly debits: Map<number, bigint>;
+  allowanceCredits: bigint;
+  modelEmission: bigint;
+  agentEmission: bigint;
+  paidCredits: bigint;
+  debitTotal: bigint;
+  readonly records: SessionRecord[];
+  /** Sessions of the epoch that have no Record yet. */
+  open: number;
+}
+
+/** Cumulative money at the end of an epoch. */
+export interface SettledBalances {
+  readonly credits: Map<Address, bigint>;
+  readonly debits: Map<number, bigint>;
+  readonly totals: Totals;
+}
+
+/** A settlement that this Router signed. */
+export interface SettlingState {
+  readonly settlement: Settlement;
+  readonly hash: Hex;
+  readonly signature: Hex;
+  readonly recordCidText: string | null;
+  readonly balances: SettledBalances;
+}
+
+/** What is told about an epoch. */
+export interface ReportState {
+  records: number;
+  secret: Hex | null;
+  settlementHash: Hex | null;
+  settlementEpoch: number | null;
+  creditRoot: Hex | null;
+  recordRoot: Hex | null;
+  recordCid: string | null;
+  transaction: Hex | null;
+  gasUsed: number | null;
+  state: "open" | "computed" | "posted" | "final";
+}
+
+/** Everything a Router knows. Owned by one state machine and changed in place by its step. */
+export interface RouterState {
+  router: Address;
+  domain: Domain;
+  schedule: EpochSchedule;
+  secret: Hex;
+  /** The newest block that brought something. */
+  blockNumber: number;
+  /** The epoch of that block, and of its first block the supply then. */
+  epoch: number;
+  supply: bigint;
+  supplyAtStart: bigint;
+  /** The epoch that Tickets are given for; behind `epoch` until its budget was read. */
+  openEpoch: number;
+  /** The first epoch that this Router gave Tickets in. */
+  firstEpoch: number;
+  budget: bigint;
+  epochSecret: Hex;
+  readonly balances: Map<Address, bigint>;
+  /** Balances at the epoch's first block of those accounts that changed since. */
+  balancesAtStart: Map<Address, bigint>;
+  readonly deposits: DepositState[];
+  readonly depositsOf: Map<Address, number[]>;
+  readonly nodes: Map<Address, NodeState>;
+  readonly tags: Map<string, Hex>;
+  readonly versions: Map<string, VersionState>;
+  readonly names: Map<string, NameState>;
+  /** The name that first published a digest: who is paid for an agent's base model. */
+  readonly firstNames: Map<Hex, string>;
+  readonly users: Map<Address, UserState>;
+  readonly delegations: Map<Hex, Address>;
+  readonly offers: Map<string, HeldOffer>;
+  readonly offersByDigest: Map<Hex, Set<string>>;
+  /** The highest sequence seen per Offer key, so that a withdrawn Offer cannot come back. */
+  readonly sequences: Map<string, number>;
+  readonly providers: Map<Address, ProviderState>;
+  readonly standings: Map<string, Standing>;
+  readonly pending: Map<Hex, PendingRfc>;
+  readonly lines: Map<Hex, Waiting[]>;
+  arrivals: number;
+  /** Grants from the queue so far, for its ageing. */
+  served: number;
+  readonly nonces: Set<Hex>;
+  readonly sessions: Map<Hex, Session>;
+  readonly ended: Map<Hex, EndedSession>;
+  readonly ledgers: Map<number, Ledger>;
+  settled: SettledBalances;
+  finalEpoch: number;
+  finalHash: Hex;
+  settling: SettlingState | null;
+  /** The highest (epoch, round) ever signed: a second signature there would be equivocation. */
+  signedEpoch: number;
+  readonly reports: Map<number, ReportState>;
+  /** Deadlines by the second at which they are due: `n:` nonce, `s:` Session, `q:` RFC, `r:` end. */
+  readonly wheel: Map<number, string[]>;
+  wheelNext: number;
+}
+
+/** Totals at the beginning. */
+export const zeroTotals: Totals = {
+  allowanceCredits: 0n,
+  modelEmission: 0n,
+  agentEmission: 0n,
+  paidCredits: 0n,
+  debits: 0n,
+  deposits: 0,
+};
+
+const zero: Hex = `0x${"0".repeat(64)}`;
+
+/** The state before the first event. */
+export function createState(): RouterState {
+  return {
+    router: `0x${"0".repeat(40)}`,
+    domain: { chainId: 0, computeContract: `0x${"0".repeat(40)}` },
+    schedule: { genesisMs: 0, lengthMs: 86_400_000 },
+    secret: zero,
+    blockNumber: -1,
+    epoch: -1,
+    supply: 0n,
+    supplyAtStart: 0n,
+    openEpoch: -1,
+    firstEpoch: -1,
+    budget: 0n,
+    epochSecret: zero,
+    balances: new Map(),
+    balancesAtStart: new Map(),
+    deposits: [],
+    depositsOf: new Map(),
+    nodes: new Map(),
+    tags: new Map(),
+    versions: new Map(),
+    names: new Map(),
+    firstNames: new Map(),
+    users: new Map(),
+    delegations: new Map(),
+    offers: new Map(),
+    offersByDigest: new Map(),
+    sequences: new Map(),
+    providers: new Map(),
+    standings: new Map(),
+    pending: new Map(),
+    lines: new Map(),
+    arrivals: 0,
+    served: 0,
+    nonces: new Set(),
+    sessions: new Map(),
+    ended: new Map(),
+    ledgers: new Map(),
+    settled: { credits: new Map(), debits: new Map(), totals: zeroTotals },
+    finalEpoch: -1,
+    finalHash: zero,
+    settling: null,
+    signedEpoch: -1,
+    reports: new Map(),
+    wheel: new Map(),
+    wheelNext: 0,
+  };
+}

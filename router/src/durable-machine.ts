@@ -1,0 +1,131 @@
+import { randomBytes } from "node:crypto";
+import { type Address, type Deployment, LakeError, toHex } from "@lake-travis/protocol";
+import type { Logger } from "@lake-travis/platform";
+import type { Effect, RouterEvent } from "./core/events.ts";
+import type { RouterState } from "./core/state.ts";
+import { step } from "./core/step.ts";
+import { Compaction } from "./journal/compaction.ts";
+import { Journal } from "./journal/journal.ts";
+import { encodeEvent, recover } from "./journal/recover.ts";
+
+/** Told every effect, in order, once the event behind it is on the disk. */
+export type EffectListener = (effect: Effect) => void;
+
+/** How a machine is opened. */
+export interface MachineOptions {
+  readonly folder: string;
+  readonly router: Address;
+  readonly deployment: Deployment;
+  readonly logger: Logger;
+  readonly now: number;
+}
+
+/**
+ * The state machine with its journal: an event changes the state at once, and its effects leave only
+ * when it is durable.
+ */
+export class DurableMachine {
+  readonly state: RouterState;
+  readonly #journal: Journal;
+  readonly #compaction: Compaction;
+  readonly #listeners = new Set<EffectListener>();
+  readonly #failed = Promise.withResolvers<never>();
+
+  private constructor(state: RouterState, journal: Journal, compaction: Compaction) {
+    this.state = state;
+    this.#journal = journal;
+    this.#compaction = compaction;
+    // Whoever wants to know asks for `failed`; until then it is not unhandled.
+    this.#failed.promise.catch(() => undefined);
+  }
+
+  /**
+   * Recovers the state in a folder, or founds a new one there. Throws `journal-corrupt`,
+   * `folder-unusable`, `disk-full`, or `chain-wrong` where the folder belongs to another Router.
+   */
+  static async open(options: MachineOptions): Promise<DurableMachine> {
+    const { folder, logger, now } = options;
+    const begunAt = performance.now();
+    const recovered = await recover(folder);
+    const compaction = new Compaction(folder, logger);
+    const journal = await Journal.open(folder, recovered, (sealed) => {
+      compaction.begin(sealed);
+    });
+    const machine = new DurableMachine(recovered.state, journal, compaction);
+    const { replayed, torn } = recovered;
+    const ms = Math.round(performance.now() - begunAt);
+    logger.info({ replayed, torn, ms, sessions: machine.state.sessions.size }, "RouterRecovered");
+    if (machine.state.domain.chainId === 0) await machine.#found(options);
+    requireSame(machine.state, options);
+    await machine.submit({ type: "router-restarted", at: now });
+    return machine;
+  }
+
+  /** Rejects when the journal cannot be written any more; the Router must stop then. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Adds a listener; the result removes it. */
+  listen(listener: EffectListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * Applies an event at once. Resolves with its effects when it is durable; rejects with `disk-full`
+   * or `folder-unusable`.
+   */
+  async submit(event: RouterEvent): Promise<readonly Effect[]> {
+    const { effects, changed } = step(this.state, event);
+    if (changed) await this.#write(event);
+    for (const effect of effects) for (const listener of this.#listeners) listener(effect);
+    return effects;
+  }
+
+  /** As {@link submit}; throws the refusal where the event was refused. */
+  async require(event: RouterEvent): Promise<readonly Effect[]> {
+    const effects = await this.submit(event);
+    for (const effect of effects) {
+      if (effect.type !== "refused") continue;
+      const { code, message, advice } = effect.refusal;
+      throw new LakeError(code, message, advice === undefined ? {} : { advice });
+    }
+    return effects;
+  }
+
+  /** Waits until everything is on the disk and closes the journal. */
+  async close(): Promise<void> {
+    await this.#compaction.stop();
+    await this.#journal.close();
+  }
+
+  async #write(event: RouterEvent): Promise<void> {
+    try {
+      await this.#journal.append(encodeEvent(event));
+    } catch (error) {
+      this.#failed.reject(error);
+      throw error;
+    }
+  }
+
+  async #found(options: MachineOptions): Promise<void> {
+    const { router, deployment } = options;
+    const { chainId, computeContract, schedule } = deployment;
+    const secret = toHex(randomBytes(32));
+    const place = { router, chainId, computeContract, schedule };
+    await this.submit({ type: "router-founded", ...place, secret });
+  }
+}
+
+function requireSame(state: RouterState, options: MachineOptions): void {
+  const { deployment, router } = options;
+  const same =
+    state.router === router &&
+    state.domain.chainId === deployment.chainId &&
+    state.domain.computeContract === deployment.computeContract;
+  if (same) return;
+  throw new LakeError("chain-wrong", "This data folder belongs to another Router or network.", {
+    advice: "Name another folder with --data-dir.",
+  });
+}

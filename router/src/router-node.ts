@@ -1,0 +1,214 @@
+import { join } from "node:path";
+import {
+  type Address,
+  type Clock,
+  type Deployment,
+  domainOf,
+  type Hex,
+  type Random,
+  type RouterChain,
+  type Startable,
+} from "@lake-travis/protocol";
+import {
+  type HttpServer,
+  type Logger,
+  nativeSignatures,
+  serveHttp,
+  signerFromKey,
+} from "@lake-travis/platform";
+import type { IpfsNode } from "@lake-travis/registry";
+import { ChainFollower } from "./chain-follower.ts";
+import type { Effect } from "./core/events.ts";
+import { DurableMachine } from "./durable-machine.ts";
+import { Edge } from "./edge.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { createRouterApp, type RouterApp } from "./http/router-app.ts";
+import { routerLimits } from "./limits.ts";
+import { Metrics } from "./metrics.ts";
+import { ProviderCaller } from "./provider-caller.ts";
+import { openRecordArchive } from "./record-archive.ts";
+import { RfcDesk } from "./rfc-desk.ts";
+import { Settler } from "./settler.ts";
+
+/** How a Router is set up. */
+export interface RouterOptions {
+  readonly deployment: Deployment;
+  /** Folder of this Router alone, claimed by the caller. */
+  readonly dataDir: string;
+  /** The account that staked for this Router and is credited its fee. */
+  readonly account: Address;
+  /** The key registered for it, which signs Tickets and settlements and holds no money. */
+  readonly signingKey: Hex;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly chain: RouterChain;
+  /** Serves the Records' files; started and stopped by the caller. */
+  readonly ipfs: IpfsNode;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Requests a second from one address; the limit's default unless told otherwise. */
+  readonly requestsPerSecondMax?: number;
+}
+
+/** What a running Router tells about itself. */
+export interface RouterFacts {
+  readonly url: string;
+  readonly router: Address;
+  readonly signingKey: Address;
+}
+
+interface Parts {
+  readonly machine: DurableMachine;
+  readonly desk: RfcDesk;
+  readonly caller: ProviderCaller;
+  readonly heartbeats: Heartbeats;
+  readonly settler: Settler;
+  readonly server: HttpServer;
+}
+
+/** A Router: matches Users with Providers, meters, records, settles. */
+export class RouterNode implements Startable {
+  readonly #options: RouterOptions;
+  readonly #stopping = new AbortController();
+  #parts: Parts | undefined;
+  #loops: Promise<unknown> = Promise.resolve();
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  /** Where it listens and who it is; once started. */
+  get facts(): RouterFacts {
+    const { account, host, signingKey } = this.#options;
+    const port = this.#parts?.server.port ?? 0;
+    const url = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+    return { url, router: account, signingKey: signerFromKey(signingKey).address };
+  }
+
+  /** Rejects when the Router cannot go on, such as on a full disk. */
+  get failed(): Promise<never> {
+    return this.#parts?.machine.failed ?? new Promise<never>(() => undefined);
+  }
+
+  /**
+   * Recovers, listens, and follows the chain. Throws `journal-corrupt`, `folder-unusable`,
+   * `disk-full`, `chain-wrong`, `port-taken`.
+   */
+  async start(): Promise<void> {
+    const { deployment, dataDir, account, logger, clock, chain, ipfs } = this.#options;
+    const signer = signerFromKey(this.#options.signingKey);
+    const machine = await DurableMachine.open({
+      folder: join(dataDir, "journal"),
+      router: account,
+      deployment,
+      logger,
+      now: clock.now(),
+    });
+    const edge = new Edge(domainOf(deployment), nativeSignatures, signer);
+    const caller = new ProviderCaller(machine, edge, clock, logger);
+    const desk = new RfcDesk(machine, edge, clock, caller);
+    const heartbeats = new Heartbeats(machine, edge, clock);
+    const archive = await openRecordArchive(join(dataDir, "records"), ipfs);
+    const settler = new Settler({ machine, edge, chain, archive, router: account, logger });
+    const metrics = new Metrics();
+    machine.listen((effect) => {
+      metrics.countEffect(effect);
+      logEffect(logger, effect);
+    });
+    const app = createRouterApp({
+      ...{ machine, edge, desk, heartbeats, archive, metrics, clock, logger },
+      requestsPerSecondMax:
+        this.#options.requestsPerSecondMax ?? routerLimits.requestsPerSecondMax,
+    });
+    const server = await this.#listen(app).catch(async (error: unknown) => {
+      await machine.close();
+      throw error;
+    });
+    this.#parts = { machine, desk, caller, heartbeats, settler, server };
+    this.#loops = this.#runLoops(this.#parts);
+  }
+
+  /** Stops listening, finishes what is under way, and closes the journal. */
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    if (parts === undefined || this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    parts.desk.stop();
+    await parts.server.close();
+    await this.#loops;
+    await parts.caller.close();
+    await parts.machine.close();
+  }
+
+  #listen(app: RouterApp): Promise<HttpServer> {
+    const { host, port } = this.#options;
+    return serveHttp({ fetch: app, host, port });
+  }
+
+  async #runLoops({ machine, heartbeats, settler }: Parts): Promise<void> {
+    const { chain, clock, random, logger, deployment } = this.#options;
+    const { signal } = this.#stopping;
+    const { deployBlock } = deployment;
+    const follower = new ChainFollower({ machine, chain, clock, random, logger, deployBlock });
+    const following = follower.run(signal).catch((error: unknown) => {
+      if (!signal.aborted) logger.error({ err: error }, "ChainLost");
+    });
+    const timers = repeat(clock, routerLimits.timerMs, signal, () => {
+      // A journal that fails is told through `failed`.
+      machine.submit({ type: "time-passed", at: clock.now() }).catch(() => undefined);
+      heartbeats.watch();
+      return Promise.resolve();
+    });
+    const settling = repeat(clock, routerLimits.settleMs, signal, () => settler.run());
+    await Promise.all([following, timers, settling]);
+  }
+}
+
+async function repeat(
+  clock: Clock,
+  everyMs: number,
+  signal: AbortSignal,
+  action: () => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    await action();
+    // An aborted sleep is the end of the loop.
+    await clock.sleep(everyMs, signal).catch(() => undefined);
+  }
+}
+
+function logEffect(logger: Logger, effect: Effect): void {
+  switch (effect.type) {
+    case "ticket-granted": {
+      const { sessionId, ticket } = effect;
+      const { provider, maxSeconds, reservedAllowance, reservedDeposit } = ticket;
+      const reserved = (reservedAllowance + reservedDeposit).toString();
+      logger.info({ sessionId, provider, maxSeconds, reserved }, "TicketGranted");
+      break;
+    }
+    case "session-ended": {
+      const { type: _, charge, ...figures } = effect;
+      logger.info({ ...figures, charge: charge.toString() }, "SessionEnded");
+      break;
+    }
+    case "session-opened":
+    case "successor-granted":
+    case "settlement-finalised":
+    case "tick-refused": {
+      const { type, ...facts } = effect;
+      logger.info("ticket" in facts ? { ...facts, ticket: undefined } : facts, eventName(type));
+      break;
+    }
+    default:
+  }
+}
+
+/** `session-opened` -> `SessionOpened`. */
+function eventName(type: string): string {
+  return type
+    .split("-")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("");
+}
