@@ -32,7 +32,8 @@ export interface RouterClient {
   offers(): Promise<readonly ListedOffer[]>;
   session(sessionId: Hex): Promise<SessionState>;
   epoch(epoch: number): Promise<EpochReport>;
-  credit(account: Hex): Promise<CreditProof>;
+  /** By the newest final settlement, or with `posted` by the one that is not final yet. */
+  credit(account: Hex, state?: "final" | "posted"): Promise<CreditProof>;
   stop(): Promise<void>;
 }
 
@@ -57,7 +58,8 @@ export function createRouterClient(url: string): RouterClient {
     },
     session: async (id) => (await get(`${routerPaths.sessions}/${id}`)) as SessionState,
     epoch: async (epoch) => (await get(`${routerPaths.epochs}/${epoch}`)) as EpochReport,
-    credit: async (account) => (await get(`${routerPaths.credits}/${account}`)) as CreditProof,
+    credit: async (account, state = "final") =>
+      (await get(`${routerPaths.credits}/${account}?state=${state}`)) as CreditProof,
     stop: () => http.close(),
   };
 }

@@ -47,7 +47,8 @@ export async function generate(): Promise<Map<string, string>> {
   ]);
 }
 
-const header = "// Generated from the Solidity sources by `npm run build`; a test checks it is fresh.\n\n";
+const header =
+  "// Generated from the Solidity sources by `npm run build`; a test checks it is fresh.\n\n";
 
 function readArtifact(name: string): Artifact {
   const path = new URL(`../out/${name}.sol/${name}.json`, import.meta.url);

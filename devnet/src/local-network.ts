@@ -19,6 +19,7 @@ export class LocalNetwork {
   readonly #notes: ProcessNotes;
   readonly #children: Child[] = [];
   readonly #onLost: (child: Child) => void;
+  readonly #beforeStop: (() => void)[] = [];
   #stopping = false;
 
   private constructor(dataDir: string, onLost: (child: Child) => void) {
@@ -39,6 +40,11 @@ export class LocalNetwork {
 
   get logsFolder(): string {
     return join(this.dataDir, "logs");
+  }
+
+  /** Something else to end with the network, before its processes. */
+  beforeStop(action: () => void): void {
+    this.#beforeStop.push(action);
   }
 
   async startChain(): Promise<LocalChain> {
@@ -91,6 +97,7 @@ export class LocalNetwork {
 
   async stop(): Promise<void> {
     this.#stopping = true;
+    for (const action of this.#beforeStop.splice(0)) action();
     for (const child of this.#children.splice(0).reverse()) await child.stop();
     this.#notes.forget();
   }

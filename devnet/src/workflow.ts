@@ -3,6 +3,8 @@
  * verifies it from outside: from the chain, from what a process published, from its own arithmetic.
  */
 import { createRouterClient } from "@lake-travis/client";
+import { connectChain } from "@lake-travis/platform/chain";
+import { noteChainHead } from "./chain-memory.ts";
 import { chainStep, fundingStep, stakingStep } from "./steps/chain-steps.ts";
 import { offersStep, providersStep, publishStep, routerStep } from "./steps/model-steps.ts";
 import { closeStep, grantStep, sessionStep, userStep } from "./steps/session-steps.ts";
@@ -18,6 +20,9 @@ export interface RunningNetwork {
 /** Runs every step; throws at the first one that is not verified. */
 export async function runWorkflow(place: Workplace): Promise<RunningNetwork> {
   const chain = await chainStep(place);
+  const memory = connectChain(chain.deployment);
+  place.network.beforeStop(noteChainHead(memory, place.network.dataDir));
+  place.network.beforeStop(() => memory.close());
   await fundingStep(place, chain);
   await stakingStep(place, chain);
   const holder = await publishStep(place, chain);

@@ -129,7 +129,7 @@ export class HeartbeatLoop {
 }
 
 /** The JSON form of a {@link Heartbeat}. */
-export function heartbeatJson(
+function heartbeatJson(
   provider: Address,
   at: number,
   report: Report,
@@ -148,7 +148,7 @@ export function heartbeatJson(
 }
 
 /** Reads the Router's answer; throws `message-invalid` where it is not one. */
-export function readReply(json: unknown): HeartbeatReply {
+function readReply(json: unknown): HeartbeatReply {
   const source = (json ?? {}) as Partial<Record<keyof HeartbeatReply, unknown>>;
   return {
     ended: listOf(source.ended).map((item) => signedFromJson(closeType, item)),

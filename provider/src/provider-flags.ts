@@ -16,6 +16,17 @@ export interface ProviderFlags {
   readonly slots: number;
   readonly holders: readonly string[];
   readonly gpu: "auto" | false;
+  /** A server in OpenAI's language that computes instead of llama.cpp here. */
+  readonly engine: EngineFlags | undefined;
+}
+
+/** Where an engine's server is, and how it lets this Provider in. */
+export interface EngineFlags {
+  readonly baseUrl: string;
+  /** A file that holds the server's key, which no command line should show. */
+  readonly keyFile: string | undefined;
+  /** The server's own name for the model. */
+  readonly model: string | undefined;
 }
 
 /** More slots than any engine batches well; each takes memory for a whole context. */
@@ -56,6 +67,7 @@ export function readFlags(args: readonly string[]): ProviderFlags {
     slots: wholeNumber(need("slots"), { name: "slots", min: 1, max: slotsMax }),
     holders: values.holder.map((url) => urlOf(url, "holder")),
     gpu: values["no-gpu"] ? false : "auto",
+    engine: engineOf(values),
   };
 }
 
@@ -76,6 +88,9 @@ function parse(args: readonly string[]) {
         "min-seconds": { type: "string", default: "1" },
         slots: { type: "string", default: "4" },
         holder: { type: "string", multiple: true, default: [] },
+        "engine-url": { type: "string" },
+        "engine-key-file": { type: "string" },
+        "engine-model": { type: "string" },
         "no-gpu": { type: "boolean", default: false },
       },
     });
@@ -83,6 +98,16 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw invalid((cause as Error).message);
   }
+}
+
+function engineOf(values: ReturnType<typeof parse>): EngineFlags | undefined {
+  const url = values["engine-url"];
+  if (url === undefined) return undefined;
+  return {
+    baseUrl: urlOf(url, "engine-url"),
+    keyFile: values["engine-key-file"],
+    model: values["engine-model"],
+  };
 }
 
 function wholeNumber(

@@ -239,7 +239,8 @@ async function run(
   const app = createProviderApp({ keeper, clock, logger, isRouterSignature, models });
   const tls = await loadOrCreateCertificate(dataDir, clock);
   const { host } = options;
-  const server = await serveHttp({ fetch: app.fetch, host, port: options.port, tls });
+  const fetch = (request: Request): Response | Promise<Response> => app.fetch(request);
+  const server = await serveHttp({ fetch, host, port: options.port, tls });
   const endpoint = options.publicUrl ?? `https://${urlHost(host)}:${server.port}`;
   const offers = await makeOffers({ options, publisher, measured, endpoint, tls });
   heartbeat.start();

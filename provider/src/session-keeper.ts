@@ -337,7 +337,7 @@ export class SessionKeeper {
 }
 
 /** The SHA-256 of a bearer token, which is all that is kept of it. */
-export function hashToken(token: string): string {
+function hashToken(token: string): string {
   return createHash("sha256").update(token).digest("hex");
 }
 

@@ -74,6 +74,8 @@ const schema = `
     name TEXT NOT NULL, tag TEXT NOT NULL, manifestDigest BLOB NOT NULL, origin TEXT NOT NULL,
     pinned INTEGER NOT NULL, addedAtMs REAL NOT NULL, whole INTEGER NOT NULL,
     PRIMARY KEY (name, tag)) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS pulls (
+    path TEXT PRIMARY KEY, process INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS holds (
     process INTEGER NOT NULL, manifestDigest BLOB NOT NULL,
     PRIMARY KEY (process, manifestDigest)) STRICT, WITHOUT ROWID;
@@ -253,6 +255,29 @@ export class ContentIndex {
   /** Forgets a model's entry. */
   dropModel(name: string, tag: string): void {
     this.#run("DELETE FROM models WHERE name = ? AND tag = ?", name, tag);
+  }
+
+  /**
+   * Says that a process writes the file at `path`. Returns the living process that does so
+   * already, as `isAlive` tells, or undefined: then it is this one's.
+   */
+  beginPull(
+    path: string,
+    process: number,
+    isAlive: (process: number) => boolean,
+  ): number | undefined {
+    return this.transaction(() => {
+      const row = this.#get("SELECT process FROM pulls WHERE path = ?", path);
+      const other = row?.["process"] as number | undefined;
+      if (other !== undefined && other !== process && isAlive(other)) return other;
+      this.#run("INSERT OR REPLACE INTO pulls VALUES (?, ?)", path, process);
+      return undefined;
+    });
+  }
+
+  /** Ends what {@link beginPull} began. */
+  endPull(path: string): void {
+    this.#run("DELETE FROM pulls WHERE path = ?", path);
   }
 
   /** Says that this process serves a manifest, so that no other one removes it. */

@@ -4,6 +4,7 @@ import { LakeError, type Hex } from "@lake-travis/protocol";
 import { contentIdFromHex } from "./content-id.ts";
 import type { HeldModel, IndexedFile } from "./content-index.ts";
 import { hashFile } from "./hash-file.ts";
+import { isProcessAlive } from "./is-process-alive.ts";
 import { modelBytes, parseManifest, type Manifest } from "./manifest.ts";
 import type { ModelStore } from "./model-store.ts";
 
@@ -184,20 +185,10 @@ async function checkFile(
 function servedDigests(store: ModelStore): Set<Hex> {
   const served = new Set<Hex>();
   for (const hold of store.index.holds()) {
-    if (isAlive(hold.process)) served.add(toHexDigest(hold));
+    if (isProcessAlive(hold.process)) served.add(toHexDigest(hold));
     else store.index.release(hold.process);
   }
   return served;
-}
-
-function isAlive(process_: number): boolean {
-  try {
-    // Signal 0 asks whether the process is there and does nothing to it.
-    process.kill(process_, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
 }
 
 async function dropNames(store: ModelStore, kept: ReadonlySet<Hex>): Promise<void> {

@@ -11,6 +11,7 @@ import { contentIdFromHex } from "./content-id.ts";
 import { BlockFetcher, type HolderReport } from "./fetch-blocks.ts";
 import { describeMachine, fitMachine, type Fit } from "./fit-machine.ts";
 import type { IpfsNode } from "./ipfs-node.ts";
+import { isProcessAlive } from "./is-process-alive.ts";
 import { modelBytes, parseManifest, weightsOf, type Layer, type Manifest } from "./manifest.ts";
 import { ProgressMeter, type OnProgress } from "./progress.ts";
 import { pullFile } from "./pull-file.ts";
@@ -145,6 +146,12 @@ async function pullLayer(
     const path = await store.layerPath(layer.digest);
     const digest = Buffer.from(layer.digest.slice(2), "hex");
     const wanted = { root: layer.root, bytes: layer.bytes, digest, path };
+    const other = store.index.beginPull(path, process.pid, isProcessAlive);
+    if (other !== undefined) {
+      throw new LakeError("folder-locked", `Process ${other} pulls this model already.`, {
+        advice: "Wait for it, or stop it and pull again: what is there is kept.",
+      });
+    }
     try {
       await pullFile(wanted, { ...means, index: store.index, store: store.blocks });
     } catch (error) {
@@ -155,6 +162,8 @@ async function pullLayer(
         await rm(path, { force: true });
       }
       throw error;
+    } finally {
+      store.index.endPull(path);
     }
   });
 }

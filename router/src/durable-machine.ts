@@ -8,7 +8,7 @@ import { Compaction } from "./journal/compaction.ts";
 import { Journal } from "./journal/journal.ts";
 import { encodeEvent, recover } from "./journal/recover.ts";
 
-/** Told every effect, in order, once the event behind it is on the disk. */
+/** Told every effect; those that promise something only once they are on the disk. */
 export type EffectListener = (effect: Effect) => void;
 
 /** How a machine is opened. */
@@ -78,8 +78,10 @@ export class DurableMachine {
    */
   async submit(event: RouterEvent): Promise<readonly Effect[]> {
     const { effects, changed } = step(this.state, event);
+    const promises = effects.filter(isPromise);
+    this.#tell(effects.filter((effect) => !isPromise(effect)));
     if (changed) await this.#write(event);
-    for (const effect of effects) for (const listener of this.#listeners) listener(effect);
+    this.#tell(promises);
     return effects;
   }
 
@@ -100,6 +102,10 @@ export class DurableMachine {
     await this.#journal.close();
   }
 
+  #tell(effects: readonly Effect[]): void {
+    for (const effect of effects) for (const listener of this.#listeners) listener(effect);
+  }
+
   async #write(event: RouterEvent): Promise<void> {
     try {
       await this.#journal.append(encodeEvent(event));
@@ -116,6 +122,15 @@ export class DurableMachine {
     const place = { router, chainId, computeContract, schedule };
     await this.submit({ type: "router-founded", ...place, secret });
   }
+}
+
+/**
+ * Whether an effect is something that others will hold the Router to, so that it must not leave
+ * before it is durable. To ask a Provider for a slot promises nothing: after a crash the question is
+ * forgotten, and the Accept lapses by itself. Not waiting there halves the time to a Ticket.
+ */
+function isPromise({ type }: Effect): boolean {
+  return type !== "provider-asked" && type !== "rfc-queued" && type !== "rfc-refused";
 }
 
 function requireSame(state: RouterState, options: MachineOptions): void {

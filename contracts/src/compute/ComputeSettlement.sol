@@ -148,7 +148,7 @@ abstract contract ComputeSettlement is ComputeState {
         uint256 inflow = uint256(funded.compute) + totals.debits;
         uint256 outflow = totals.paidCredits + totals.allowanceCredits + totals.modelEmission
             + funded.posterRepaid;
-        if (outflow > inflow) revert PoolExceeded();
+        // Budgets lie within what was reserved for them, so this subtraction cannot fail.
         uint256 pool = inflow - outflow;
         uint256 reserve = BudgetCurve.reserveUp(carried);
         uint256 available = pool > reserve ? pool - reserve : 0;

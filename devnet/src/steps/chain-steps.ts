@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Deployment, epochAt, formatMorShort, LakeError } from "@lake-travis/protocol";
 import { type ChainClient, connectChain, requireContracts } from "@lake-travis/platform/chain";
+import { requireSamePast } from "../chain-memory.ts";
 import { deployContracts } from "../deploy.ts";
-import { chainNow, fundPool, giveGas, giveMor, register } from "../ground-work.ts";
+import { chainNow, fundPool, giveGas, giveMor, morOf, register } from "../ground-work.ts";
 import { localChainId } from "../local-chain.ts";
 import { localTerms } from "../local-terms.ts";
 import { verify } from "../step-printer.ts";
@@ -29,6 +30,7 @@ export async function chainStep(place: Workplace): Promise<ChainClient> {
         : { ...known, rpcUrl };
     place.network.writeDeployment(deployment);
     chain = connectChain(deployment);
+    if (known !== undefined) await requireSamePast(chain, place.network.dataDir);
     await requireContracts(chain);
     // The newest block may be as old as the last run; views tell the time by it.
     await chain.provider.send("evm_mine", []);
@@ -71,6 +73,11 @@ export async function stakingStep(place: Workplace, chain: ChainClient): Promise
       };
       if (node.stake === 0n) await giveMor(chain, capital, actor.account, stake);
       await register(chain, actor, { role, stake, dataDir: network.dataDir });
+    }
+    // Allowances follow what is held when an epoch begins, so the User has its MOR before that.
+    const { user } = actors;
+    if ((await morOf(chain, user.account)) === 0n) {
+      await giveMor(chain, capital, user.account, localTerms.userMor);
     }
     const routers = Number(await chain.read("nodeRegistry", "activeRouters"));
     verify(routers === 1, "one Router is active");

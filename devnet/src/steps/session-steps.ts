@@ -7,7 +7,7 @@ import {
 } from "@lake-travis/protocol";
 import type { RouterClient } from "@lake-travis/client";
 import type { ChainClient } from "@lake-travis/platform/chain";
-import { deposit, giveMor, morOf } from "../ground-work.ts";
+import { deposit, morOf } from "../ground-work.ts";
 import { localTerms } from "../local-terms.ts";
 import { verify } from "../step-printer.ts";
 import { streamChat } from "../stream-chat.ts";
@@ -23,10 +23,7 @@ export async function userStep(
 ): Promise<string> {
   let endpoint = "";
   await place.printer.step("user", async () => {
-    const { user, capital } = place.actors;
-    if ((await morOf(chain, user.account)) === 0n) {
-      await giveMor(chain, chain.as(capital.key), user.account, localTerms.userMor);
-    }
+    const { user } = place.actors;
     const held = await deposit(chain, user);
     const mor = await morOf(chain, user.account);
     const { ready } = await place.network.startClient(user, routerUrl, place.port);

@@ -33,7 +33,8 @@ export async function readBaseline(
   const credits = new Map<Address, bigint>();
   let epoch = -1;
   for (const account of accounts) {
-    const proof = await creditOf(parts.router, account);
+    // What is posted may become final any moment; the Records behind it are not told again.
+    const proof = await creditOf(parts.router, account, "posted");
     if (proof === undefined) continue;
     credits.set(account, BigInt(proof.cumulative));
     epoch = Math.max(epoch, proof.epoch);
@@ -200,9 +201,13 @@ async function newestBooks(chain: ChainClient): Promise<readonly Book[]> {
   return [final, pending];
 }
 
-async function creditOf(router: RouterClient, account: Address): Promise<CreditProof | undefined> {
+async function creditOf(
+  router: RouterClient,
+  account: Address,
+  state: "final" | "posted" = "final",
+): Promise<CreditProof | undefined> {
   try {
-    return await router.credit(account);
+    return await router.credit(account, state);
   } catch (error) {
     if (error instanceof LakeError && error.status === 404) return undefined;
     throw error;

@@ -72,7 +72,7 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 /** A failure of what the User wrote, with the name of the field in its data. */
-export function invalid(sentence: string, param: string): LakeError {
+function invalid(sentence: string, param: string): LakeError {
   return new LakeError("model-input-invalid", sentence, { data: { param } });
 }
 

@@ -3,7 +3,6 @@ import {
   type CloseReason,
   closeReasons,
   closeType,
-  type Hex,
   LakeError,
   limits as protocolLimits,
   messageHash,
@@ -156,7 +155,7 @@ export function releaseLines(book: SessionBook, now: number): readonly string[] 
 }
 
 /** Whether a Session that ended with its epoch may still be continued by its User. */
-export function awaitsSuccessor(session: ServedSession, now: number): boolean {
+function awaitsSuccessor(session: ServedSession, now: number): boolean {
   if (session.close === undefined) return false;
   const isEpochEnd = closeReasons[session.close.message.reason] === "epoch-ended";
   const since = session.successor?.at ?? session.closedAt;
@@ -167,14 +166,4 @@ function end(book: SessionBook, session: ServedSession, close: Signed<Close>, no
   session.close = close;
   session.closedAt = now;
   releaseLines(book, now);
-}
-
-/** Why a Session ended, as a word. */
-export function endReasonOf(close: Signed<Close>): CloseReason {
-  return closeReasons[close.message.reason] ?? "finished";
-}
-
-/** The hash of the last countersigned Tick of a Session. */
-export function lastTickHash(book: SessionBook, session: ServedSession): Hex {
-  return messageHash(book.identity.domainSeparator, tickType, session.lastTick.tick);
 }

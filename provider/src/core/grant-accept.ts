@@ -33,7 +33,9 @@ export interface GrantRequest {
  * Grants one slot to one RFC, for {@link limits.acceptMs}. Asked twice, it answers the same.
  *
  * Anyone can reach this door, so an Accept for an unsigned request holds nothing: it only says that
- * there is a slot now. Throws `slots-full`, `provider-refused`, `message-expired`, `sequence-stale`.
+ * there is a slot now.
+ *
+ * Throws `slots-full`, `provider-refused`, `message-expired`, `sequence-stale`.
  */
 export function grantAccept(book: SessionBook, request: GrantRequest, now: number): Grant {
   if (book.refusal !== undefined) throw book.refusal;

@@ -76,7 +76,7 @@ export function countAt(tally: SessionTally, now: number): SessionCount {
 }
 
 /** The middle of the samples, the lower one of two; 0 where there are none. */
-export function median(samples: readonly number[]): number {
+function median(samples: readonly number[]): number {
   const sorted = [...samples].sort((a, b) => a - b);
   return sorted[(sorted.length - 1) >> 1] ?? 0;
 }

@@ -68,6 +68,8 @@ export function createSlotQueue(options: {
     first.start();
     startWaiting();
   };
+  const isFull = (lineId: string): boolean =>
+    waiting.filter((waiter) => waiter.lineId === lineId).length >= limits.queuedPerSessionMax;
   return {
     get running() {
       return taken;
@@ -78,28 +80,40 @@ export function createSlotQueue(options: {
     async take(lineId, signal) {
       signal.throwIfAborted();
       if (mayStart(lineId)) return start(lineId);
-      if (
-        waiting.filter((waiter) => waiter.lineId === lineId).length >= limits.queuedPerSessionMax
-      ) {
-        throw new LakeError("queue-full", "Too many requests of this Session are waiting.", {
-          data: { waitingMax: limits.queuedPerSessionMax },
-        });
-      }
-      return new Promise((resolve, reject) => {
-        const waiter: Waiter = {
-          lineId,
-          start: () => {
-            signal.removeEventListener("abort", onAbort);
-            resolve(start(lineId));
-          },
-        };
-        const onAbort = (): void => {
-          waiting.splice(waiting.indexOf(waiter), 1);
-          reject(signal.reason as Error);
-        };
-        signal.addEventListener("abort", onAbort, { once: true });
-        waiting.push(waiter);
-      });
+      if (isFull(lineId)) throw queueFull();
+      return waitTurn(waiting, { lineId, signal, start: () => start(lineId) });
     },
   };
+}
+
+interface Turn {
+  readonly lineId: string;
+  readonly signal: AbortSignal;
+  /** Takes the slot; called in the same breath in which it becomes free. */
+  readonly start: () => () => void;
+}
+
+function waitTurn(waiting: Waiter[], turn: Turn): Promise<() => void> {
+  const { lineId, signal } = turn;
+  return new Promise((resolve, reject) => {
+    const waiter: Waiter = {
+      lineId,
+      start: () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(turn.start());
+      },
+    };
+    const onAbort = (): void => {
+      waiting.splice(waiting.indexOf(waiter), 1);
+      reject(signal.reason as Error);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    waiting.push(waiter);
+  });
+}
+
+function queueFull(): LakeError {
+  return new LakeError("queue-full", "Too many requests of this Session are waiting.", {
+    data: { waitingMax: limits.queuedPerSessionMax },
+  });
 }

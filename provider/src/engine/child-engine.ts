@@ -37,7 +37,7 @@ const takenGroup = eventsAheadMax / 2;
 
 interface Once {
   readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Runs an {@link EngineSpec} in a child process and keeps it running. */
@@ -137,7 +137,7 @@ export class ChildEngine implements Engine {
       const onAbort = (): void => {
         this.#onces.delete(id);
         this.#tell({ type: "cancel", id });
-        reject(signal.reason as Error);
+        reject(asError(signal.reason));
       };
       const settle = (): void => signal.removeEventListener("abort", onAbort);
       this.#onces.set(id, {
@@ -145,9 +145,9 @@ export class ChildEngine implements Engine {
           settle();
           resolve(value);
         },
-        reject: (error) => {
+        reject: (error: Error) => {
           settle();
-          reject(error as Error);
+          reject(error);
         },
       });
       signal.addEventListener("abort", onAbort, { once: true });
@@ -156,7 +156,7 @@ export class ChildEngine implements Engine {
       } catch (error) {
         this.#onces.delete(id);
         settle();
-        reject(error as Error);
+        reject(asError(error));
       }
     });
   }
@@ -176,7 +176,6 @@ export class ChildEngine implements Engine {
           resolve();
         } else if (news.type === "start-failed") {
           reject(errorFromWire(news.error));
-          this.#isStopping = true;
           child.kill("SIGKILL");
         } else this.#hear(news);
       });
@@ -244,4 +243,9 @@ export class ChildEngine implements Engine {
   #tell(order: EngineOrder): void {
     if (this.#child?.connected === true) this.#child.send(order);
   }
+}
+
+function asError(reason: unknown): Error {
+  if (reason instanceof Error) return reason;
+  return new LakeError("answer-interrupted", "The reader has left.");
 }

@@ -72,7 +72,7 @@ export async function* generateTokens(work: LlamaGeneration): AsyncGenerator<Gen
 }
 
 /** How many tokens the answer may have, by either of OpenAI's two names. */
-export function maxTokensOf(generation: Generation): number | undefined {
+function maxTokensOf(generation: Generation): number | undefined {
   const { request } = generation;
   if (generation.kind === "chat") {
     return generation.request.max_completion_tokens ?? request.max_tokens;

@@ -65,7 +65,8 @@ test("tool calls and reasoning come through as the server wrote them", async (co
         chunk({ role: "assistant", content: null, reasoning_content: "hm" }) +
           chunk({ tool_calls: [call] }) +
           chunk({}, "tool_calls") +
-          'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":9}}\n\ndata: [DONE]\n\n',
+          'data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":9}}\n\n' +
+          "data: [DONE]\n\n",
       ),
   );
   const events = await collect(engine);

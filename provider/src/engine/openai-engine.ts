@@ -23,7 +23,7 @@ import {
   type Usage,
 } from "@lake-travis/protocol/inference";
 import { describeHardware } from "./hardware.ts";
-import { readEventStream } from "./read-event-stream.ts";
+import { bytesOf, readEventStream } from "./read-event-stream.ts";
 
 /** What an {@link OpenAiEngine} is started with. */
 export interface OpenAiEngineOptions {
@@ -362,8 +362,9 @@ function readError(body: string): { readonly text: string; readonly code: string
   try {
     const json = JSON.parse(body) as { error?: unknown; message?: unknown; code?: unknown };
     const error = isObject(json.error) ? json.error : json;
-    const text = typeof json.error === "string" ? json.error : String(error.message ?? body);
-    return { text, code: String(error.code ?? "") };
+    const said = typeof error.message === "string" ? error.message : body;
+    const text = typeof json.error === "string" ? json.error : said;
+    return { text, code: typeof error.code === "string" ? error.code : "" };
   } catch {
     // Not JSON: some servers answer in plain text.
     return { text: body, code: "" };
@@ -389,7 +390,7 @@ function unsupported(verb: string): LakeError {
 async function readText(answer: Response, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of answer.body ?? []) {
+  for await (const chunk of bytesOf(answer)) {
     chunks.push(chunk);
     total += chunk.length;
     if (total > bytesMax) break;

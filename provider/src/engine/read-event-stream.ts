@@ -10,7 +10,7 @@ const lineCharsMax = 4 * 1024 * 1024;
 export async function* readEventStream(answer: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const bytes of answer.body ?? []) {
+  for await (const bytes of bytesOf(answer)) {
     rest += decoder.decode(bytes, { stream: true });
     const lines = rest.split(/\r\n|\n/);
     rest = lines.pop() ?? "";
@@ -25,6 +25,11 @@ export async function* readEventStream(answer: Response): AsyncGenerator<string>
   }
   const payload = payloadOf(rest);
   if (payload !== undefined && payload !== "[DONE]") yield payload;
+}
+
+/** The bytes of an answer's body as they come. */
+export function bytesOf(answer: Response): AsyncIterable<Uint8Array> {
+  return answer.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
 }
 
 function payloadOf(line: string): string | undefined {

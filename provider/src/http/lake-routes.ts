@@ -63,7 +63,7 @@ export function addLakeRoutes(app: Hono, parts: AppParts): void {
 }
 
 /** The JSON form of a {@link TickReceipt}. */
-export function receiptToJson(receipt: TickReceipt): Record<string, unknown> {
+function receiptToJson(receipt: TickReceipt): Record<string, unknown> {
   return {
     countersignature: receipt.countersignature,
     successor: receipt.successor === null ? null : signedToJson(ticketType, receipt.successor),

@@ -17,7 +17,7 @@ import {
   type TickReceipt,
 } from "@lake-travis/protocol";
 import { generateKey, signerFromKey } from "@lake-travis/platform";
-import type { SimulatedEngine } from "../test-support/simulated-engine.ts";
+import { SimulatedEngine } from "../test-support/simulated-engine.ts";
 import { createRig, type ProviderRig, rigModel } from "../test-support/provider-rig.ts";
 import { randomHex } from "../test-support/simulated-router.ts";
 import type { SimulatedUser } from "../test-support/simulated-user.ts";
@@ -35,6 +35,11 @@ async function codeOf(answer: Response | Promise<Response>): Promise<string> {
   const response = await answer;
   if (response.ok) return "ok";
   return ((await response.json()) as ErrorBody).error.code;
+}
+
+function simulated(rig: ProviderRig): SimulatedEngine {
+  assert.ok(rig.engine instanceof SimulatedEngine);
+  return rig.engine;
 }
 
 const chat = { model: rigModel, messages: [{ role: "user", content: "hello" }] };
@@ -71,7 +76,7 @@ test("an Accept is the same when it is asked for twice", async (context) => {
   assert.equal(await (await user.post(providerPaths.accepts, body)).text(), first);
 });
 
-test("slots: no Accept and no Session beyond them, and one ended frees its slot", async (context) => {
+test("slots: none beyond them, and a Session that ended frees its own", async (context) => {
   const rig = await rigFor(context, { slots: 2 });
   const users = [rig.user(), rig.user()] as const;
   const late = rig.user();
@@ -207,7 +212,7 @@ test("no bearer token: refused before a byte of the body is read", async (contex
       { highWaterMark: 0 },
     );
   const send = (headers: Record<string, string>): Promise<Response> =>
-    rig.send(chatPath, { method: "POST", headers, body: body(), duplex: "half" } as RequestInit);
+    rig.send(chatPath, { method: "POST", headers, body: body(), duplex: "half" });
   const missing = await send({});
   assert.equal(missing.status, 401);
   assert.equal(await codeOf(missing), "session-proof-missing");
@@ -234,7 +239,7 @@ const badRequests: readonly (readonly [number, unknown])[] = [
   [413, "x".repeat(8 * 1024 * 1024 + 1)],
 ];
 
-test("requests that are not ones get OpenAI's error object and count as nothing", async (context) => {
+test("what is no request gets OpenAI's error object and counts as nothing", async (context) => {
   const rig = await rigFor(context);
   const user = rig.user();
   await user.open(rig.offerHash);
@@ -262,7 +267,7 @@ test("a client that leaves stops the generation within a token", async (context)
   const reader = answer.body?.getReader();
   for (let chunk = 0; chunk < 4; chunk += 1) await reader?.read();
   await reader?.cancel();
-  const engine = rig.engine as SimulatedEngine;
+  const engine = simulated(rig);
   const made = engine.tokensMade;
   await new Promise((resolve) => setTimeout(resolve, 40));
   assert.ok(engine.tokensMade <= made + 1, `${engine.tokensMade - made} tokens after the client`);
@@ -278,7 +283,7 @@ test("a slow reader keeps the engine from running ahead", async (context) => {
   await reader?.read();
   await new Promise((resolve) => setTimeout(resolve, 20));
   // Two pieces of 16 KiB, one being read and one waiting.
-  assert.ok((rig.engine as SimulatedEngine).tokensMade < 250);
+  assert.ok(simulated(rig).tokensMade < 250);
   await reader?.cancel();
 });
 
@@ -418,7 +423,7 @@ test("a Close or a successor by a stranger moves nothing", async (context) => {
   assert.equal(await codeOf(user.ask(chatPath, chat)), "session-ended");
 });
 
-test("other paths: models, completions, embeddings in both encodings, classify", async (context) => {
+test("other paths: models, completions, embeddings, classify", async (context) => {
   const rig = await rigFor(context);
   const user = rig.user();
   await user.open(rig.offerHash);

@@ -47,7 +47,7 @@ function respond(path: string, error: unknown): Response {
 }
 
 /** A failure in OpenAI's form. */
-export function openAiErrorResponse(error: unknown): Response {
+function openAiErrorResponse(error: unknown): Response {
   const status = error instanceof LakeError ? error.status : 500;
   const headers = status === 429 || status === 503 ? { "retry-after": "1" } : {};
   return Response.json(openAiErrorBody(error), { status, headers });

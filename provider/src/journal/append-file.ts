@@ -1,4 +1,5 @@
 import { type FileHandle, open, readFile, rename } from "node:fs/promises";
+import { LakeError } from "@lake-travis/protocol";
 import { folderError } from "@lake-travis/platform";
 
 /** A file of JSON lines that only grows, until it is rewritten as a whole. */
@@ -19,7 +20,7 @@ interface Pending {
 
 /**
  * Opens the file and reads what is in it. A last line that a crash has torn is dropped: nobody was
- * told that it was written. Throws `disk-full` or `folder-unusable`.
+ * told that it was written. Throws `disk-full`, `folder-unusable` or `journal-corrupt`.
  */
 export async function openAppendFile(
   path: string,
@@ -83,7 +84,18 @@ async function readEntries(path: string): Promise<readonly unknown[]> {
   const lines = text.split("\n");
   const torn = lines.pop();
   if (torn !== "") await writeWhole(path, lines.map((line) => `${line}\n`).join(""));
-  return lines.map((line) => JSON.parse(line) as unknown);
+  return lines.map((line, index) => parseLine(line, path, index));
+}
+
+function parseLine(line: string, path: string, index: number): unknown {
+  try {
+    return JSON.parse(line) as unknown;
+  } catch (cause) {
+    throw new LakeError("journal-corrupt", `Line ${index + 1} of ${path} cannot be read.`, {
+      advice: "The disk may be failing. Move the file away to start without it.",
+      cause,
+    });
+  }
 }
 
 async function writeWhole(path: string, text: string): Promise<void> {

@@ -24,7 +24,7 @@ export class ManualClock implements Clock {
       const cancel = this.after(ms, resolve);
       signal?.addEventListener("abort", () => {
         cancel();
-        reject(signal.reason as Error);
+        reject(signal.reason instanceof Error ? signal.reason : new Error("aborted"));
       });
     });
   }

@@ -97,7 +97,7 @@ export async function createRig(
     engine,
     offerHash: own.hash,
     send,
-    fetch: app.fetch,
+    fetch: (request) => app.fetch(request),
     user: () => new SimulatedUser(router, send),
     async dispose() {
       await journal.close();

@@ -133,7 +133,7 @@ export class SimulatedRouter {
     if (this.isAway) return new Response("away", { status: 502 });
     const { pathname } = new URL(request.url);
     if (pathname === routerPaths.status) return Response.json({ router: this.account });
-    const json = (await request.json()) as unknown;
+    const json = await request.json();
     if (pathname === routerPaths.offers) {
       const offer = signedFromJson(offerType, json);
       this.offers.set(messageHash(this.separator, offerType, offer.message), offer);

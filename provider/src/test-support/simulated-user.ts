@@ -70,7 +70,7 @@ export class SimulatedUser {
     });
     if (!answer.ok) throw new Error(`accept: ${await answer.text()}`);
     const accept = signedFromJson(acceptType, await answer.json());
-    return this.router.ticketFor({ rfc: rfc.message, accept: accept as never, offerHash, changes });
+    return this.router.ticketFor({ rfc: rfc.message, accept: accept, offerHash, changes });
   }
 
   /** The body of an opening; `with` replaces parts before they are signed. */

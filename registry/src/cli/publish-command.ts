@@ -70,12 +70,13 @@ export function publishCommand(context: CommandContext): Command {
 function print(context: CommandContext, publication: Publication): void {
   const { handle, manifest, transactions, alreadyPublished } = publication;
   const { stdout } = context;
+  const bytes = modelBytes(manifest);
   if (context.json) {
     const summary = {
       handle: formatHandle(handle),
       manifestDigest: manifest.digest,
       manifestCid: manifest.cid.toString(),
-      bytes: modelBytes(manifest),
+      bytes,
       facts: manifest.facts,
       transactions,
       alreadyPublished,
@@ -88,7 +89,7 @@ function print(context: CommandContext, publication: Publication): void {
   const facts = [architecture, quantisation, size];
   stdout.write(
     `${formatHandle(handle)}@sha256:${manifest.digest.slice(2)}\n` +
-      `  ${formatForeign(facts.filter(Boolean).join(", "))}, ${formatBytes(modelBytes(manifest))}\n` +
+      `  ${formatForeign(facts.filter(Boolean).join(", "))}, ${formatBytes(bytes)}\n` +
       `  /ipfs/${manifest.cid}\n` +
       (alreadyPublished
         ? "  published already, nothing changed on chain\n"

@@ -21,10 +21,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: "boolean", default: false },
+    runs: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
   },
 });
 const quick = values.quick;
+const runsMax = quick ? 1 : Number(values.runs);
 const only = positionals[0];
 const figures: Figure[] = [];
 const work: string[] = [];
@@ -40,14 +42,15 @@ process.exit(0);
 
 /** Each run sends its RFCs to a fresh Router, with the crypto limit measured right before it. */
 async function benchRfcs(): Promise<Figure[]> {
-  const runs = quick ? 1 : 3;
+  const runs = runsMax;
   const count = quick ? 300 : 12_000;
   const ratios: number[] = [];
   const rates: number[] = [];
   const limits: number[] = [];
   const p99s: number[] = [];
   for (let run = 0; run < runs; run += 1) {
-    const users = Math.ceil((count * 2) / 60);
+    // So many that none runs into what one User may have open or let lapse.
+    const users = Math.ceil(count / 8);
     const network = await TrialNetwork.start({ users, slots: 4_000_000, epochMs: 3_600_000 });
     const beating = setInterval(() => void network.simulated.beat({}).catch(() => undefined), 1_000);
     try {

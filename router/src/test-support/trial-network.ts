@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -106,7 +106,9 @@ export class TrialNetwork {
       facts: factsToText(this.#founded ? [] : this.#facts()),
     };
     const path = new URL("./trial-router.ts", import.meta.url);
-    const child = fork(path, [JSON.stringify(plan)], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    const planPath = join(this.folder, "plan.json");
+    await writeFile(planPath, JSON.stringify(plan));
+    const child = fork(path, [planPath], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
     this.#child = child;
     this.#port = await portOf(child);
     await this.#untilOpen();
@@ -114,17 +116,17 @@ export class TrialNetwork {
   }
 
   /** Kills the Router's process as a power cut would. */
-  async kill(): Promise<void> {
+  async kill(signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    child.kill(signal);
     await gone;
   }
 
   /** Ends everything and removes the folder. */
   async stop(): Promise<void> {
-    await this.kill();
+    await this.kill("SIGTERM");
     await this.#simulated?.stop();
     await this.http.close();
     await rm(this.folder, { recursive: true, force: true });

@@ -1,7 +1,9 @@
 /*
  * A Router in a process of its own, on real sockets and a real journal, with a simulated chain: what
- * the torture kills and the benchmark measures. Its plan comes in argv as JSON.
+ * the torture kills and the benchmark measures. Its plan is in the JSON file
+ * that argv names.
  */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type ChainEvent,
@@ -48,7 +50,7 @@ function factsFromText(text: string): ChainEvent[] {
 
 if (process.argv[1] === import.meta.filename) {
   await runUntilStopped(async () => {
-    const plan = JSON.parse(process.argv[2] ?? "{}") as TrialPlan;
+    const plan = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as TrialPlan;
     const { folder, deployment, account, signingKey, port } = plan;
     const { schedule } = deployment;
     const separator = domainSeparatorOf(domainOf(deployment));
