@@ -55,7 +55,7 @@ function runTests(mutant: Mutant): string {
       FOUNDRY_FUZZ_RUNS: "64",
     },
   });
-  if (result.status === 0) { console.log(result.stdout.slice(-1500)); return "SURVIVED"; }
+  if (result.status === 0) return "SURVIVED";
   const output = result.stdout + result.stderr;
   // Red by an assertion or an expected error, not because forge itself could not run.
   if (output.includes("[FAIL")) return "caught";

@@ -2443,6 +2443,11 @@ export const computeContractAbi = [
   },
   {
     type: "error",
+    name: "AlreadyVoided",
+    inputs: [{ name: "digest", type: "bytes32", internalType: "bytes32" }],
+  },
+  {
+    type: "error",
     name: "AmountTooLarge",
     inputs: [{ name: "amount", type: "uint256", internalType: "uint256" }],
   },

@@ -89,9 +89,8 @@ export class LocalNetwork {
 
   startClient(user: Actor, routerUrl: string, port: number): Promise<Child> {
     return this.#startNode("client", "client/src/main.ts", [
-      "up",
-      ...["--router", routerUrl, "--wallet-key-file", user.keyFile, "--port", String(port)],
-      ...["--idle", String(localTerms.idleSeconds)],
+      ...["--wallet-key-file", user.keyFile, "up", "--router", routerUrl],
+      ...["--port", String(port), "--idle", String(localTerms.idleSeconds)],
     ]);
   }
 
@@ -107,15 +106,13 @@ export class LocalNetwork {
     entry: string,
     args: readonly string[],
   ): Promise<Child> {
-    const [subcommand, rest] = args[0] === "up" ? [["up"], args.slice(1)] : [[], args];
     const child = await startChild({
       name,
       command: process.execPath,
       args: [
         ...["--disable-warning=ExperimentalWarning", join(root, entry)],
-        ...subcommand,
         ...["--deployment", this.deploymentPath, "--data-dir", nodeFolder(this.dataDir, name)],
-        ...rest,
+        ...args,
       ],
       logFile: join(this.logsFolder, `${name}.log`),
       readyMsMax: 60_000,

@@ -135,9 +135,9 @@ describe("the whole network", () => {
       name: "poor",
       command: process.execPath,
       args: [
-        ...[clientEntry, "up", "--deployment", join(dataDir, "deployment.json")],
-        ...["--data-dir", join(folder, "poor"), "--wallet-key-file", keyFile, "--port", "0"],
-        ...["--router", String((await network.step("up"))["routerUrl"])],
+        ...[clientEntry, "--deployment", join(dataDir, "deployment.json")],
+        ...["--data-dir", join(folder, "poor"), "--wallet-key-file", keyFile],
+        ...["up", "--port", "0", "--router", String((await network.step("up"))["routerUrl"])],
       ],
       logFile: join(folder, "poor.log"),
       readyMsMax: 30_000,

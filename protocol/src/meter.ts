@@ -17,8 +17,8 @@ export interface Metered {
 }
 
 /**
- * Whose fault an end is. A Provider that goes silent or whose engine fails is at fault; a User whose
- * Ticks stop coming has hit and run.
+ * Whose fault an end is. A Provider that goes silent or whose engine fails is at fault; a User
+ * whose Ticks stop coming has hit and run.
  */
 export function faultOf(endedBy: Party, endReason: CloseReason): Fault {
   if (endReason === "provider-gone" || endReason === "engine-failed") {

@@ -11,8 +11,9 @@ export interface Waiting {
 }
 
 /**
- * Every so many-th slot that frees goes to the RFC that has waited longest, whatever its User holds:
- * with m RFCs that arrived earlier, an RFC is served within `ageingPeriod * (m + 1)` freed slots.
+ * Every so many-th slot that frees goes to the RFC that has waited longest, whatever its User
+ * holds: with m RFCs that arrived earlier, an RFC is served within `ageingPeriod * (m + 1)` freed
+ * slots.
  */
 export const ageingPeriod = 4;
 

@@ -4,9 +4,9 @@
  * so that it cannot have picked the lot that suited it.
  *
  * Method (DESIGN.md section 2, step 4): what fails the wish is out. The rest is ranked by: known to
- * fail more often than not (last), meets the latency wish, cheapest whole price, better record, lot.
- * One RFC in twenty goes to a Provider with hardly any Sessions yet if it is not much dearer, so that
- * newcomers get a record and nobody is starved for ever.
+ * fail more often than not (last), meets the latency wish, cheapest whole price, better record,
+ * lot. One RFC in twenty goes to a Provider with hardly any Sessions yet if it is not much dearer,
+ * so that newcomers get a record and nobody is starved for ever.
  */
 import canonicalize from "canonicalize";
 import type { SelectionExplanation } from "./api.ts";

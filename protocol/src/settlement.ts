@@ -1,7 +1,7 @@
 /*
  * The settlement of an epoch from what its Sessions cost: cumulative credit and debit trees, the
- * Records' root, and the message that the Routers sign. Pure, so that every Router and every auditor
- * computes the same bytes from the same Records.
+ * Records' root, and the message that the Routers sign. Pure, so that every Router and every
+ * auditor computes the same bytes from the same Records.
  */
 import { type Address, fromHex, type Hex, toHex, zeroBytes32 } from "./hex.ts";
 import { keccak256 } from "./keccak.ts";

@@ -52,13 +52,23 @@ export class BlockStore implements BlockReader {
 
   /** Looks a block up; undefined where it is not held. */
   find(digest: Uint8Array): OpenBlock | undefined {
-    const place = this.#index.place(digest);
-    if (place === undefined) return undefined;
-    if (place.kind === "bytes") {
-      const { bytes } = place;
+    const places = this.#index.places(digest);
+    const [first] = places;
+    if (first === undefined) return undefined;
+    if (first.kind === "bytes") {
+      const { bytes } = first;
       return { length: bytes.length, read: () => Promise.resolve(bytes) };
     }
-    return { length: place.length, read: (target) => this.#read(place, target) };
+    return {
+      length: first.length,
+      read: async (target) => {
+        for (const place of places) {
+          const bytes = place.kind === "file" ? await this.#read(place, target) : undefined;
+          if (bytes !== undefined) return bytes;
+        }
+        return undefined;
+      },
+    };
   }
 
   /** The bytes of a block; undefined where it is not held any more. */

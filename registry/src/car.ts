@@ -23,7 +23,7 @@ export function carBlockPrefix(cid: CID, length: number): Uint8Array {
 }
 
 /** An unsigned LEB128 number. */
-export function varint(value: number): Uint8Array {
+function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = value;
   while (rest >= 0x80) {

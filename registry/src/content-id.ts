@@ -7,7 +7,7 @@ import { LakeError, type Hex, fromHex, toHex } from "@lake-travis/protocol";
 export type BlockCodec = "raw" | "dag-pb";
 
 /** Multicodec numbers, from the multicodec table. */
-export const codecNumber = { raw: 0x55, "dag-pb": 0x70 } as const;
+const codecNumber = { raw: 0x55, "dag-pb": 0x70 } as const;
 
 const sha256Number = 0x12;
 const identityNumber = 0;

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { LakeError } from "@lake-travis/protocol";
+import { limits } from "./limits.ts";
 
 /** Where the bytes of a block are: in the index itself, or in a file that was added in place. */
 export type BlockPlace =
@@ -109,18 +110,21 @@ export class ContentIndex {
     }
   }
 
-  /** Where a block lies; undefined where it is not held. */
-  place(digest: Uint8Array): BlockPlace | undefined {
+  /** Where a block lies, some copies at most, files that are whole first; empty if not held. */
+  places(digest: Uint8Array): BlockPlace[] {
     const node = this.#get("SELECT bytes FROM nodes WHERE digest = ?", digest);
-    if (node !== undefined) return { kind: "bytes", bytes: node["bytes"] as Uint8Array };
-    const block = this.#get(
+    if (node !== undefined) return [{ kind: "bytes", bytes: node["bytes"] as Uint8Array }];
+    const blocks = this.#all(
       `SELECT f.id AS file, f.path, b.offset, b.length, f.bytes AS fileBytes, f.changedMs
        FROM blocks b JOIN files f ON f.id = b.file
-       WHERE b.digest = ? ORDER BY f.whole DESC LIMIT 1`,
+       WHERE b.digest = ? ORDER BY f.whole DESC, f.id DESC LIMIT ?`,
       digest,
+      limits.blockCopiesMax,
     );
-    if (block === undefined) return undefined;
-    return { kind: "file", ...(block as Omit<BlockPlace & { kind: "file" }, "kind">) };
+    return blocks.map((block) => ({
+      kind: "file",
+      ...(block as Omit<BlockPlace & { kind: "file" }, "kind">),
+    }));
   }
 
   /** Adds or replaces the entry of a file and returns its number. */

@@ -70,6 +70,8 @@ export const limits = {
   bitswapStreamsMax: 64,
   /** Open files of the block store. */
   openFilesMax: 64,
+  /** Copies of one block that are tried: of a file that was moved, the old place is stale. */
+  blockCopiesMax: 4,
   /** How often the store checks that a file it serves from was not changed. */
   fileCheckMs: 2_000,
   /** Verified blocks that may wait for one write to the index. */

@@ -11,11 +11,11 @@ export interface Progress {
   readonly blocksVerified: number;
 }
 
-/** Called at most every {@link progressMs}, and at the end of each phase. */
+/** Called at most ten times a second, and at the end of each phase. */
 export type OnProgress = (progress: Progress) => void;
 
 /** Ten times a second is as often as a person can see. */
-export const progressMs = 100;
+const progressMs = 100;
 
 /** Rates are means over this time, so that a bar does not jump. */
 const rateWindowMs = 3_000;

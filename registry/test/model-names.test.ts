@@ -15,7 +15,7 @@ interface Accounts {
   readonly stranger: ModelNames;
   readonly reader: ModelNames;
   /** Lets the next epoch begin. */
-  nextEpoch(): Promise<void>;
+  readonly nextEpoch: () => Promise<void>;
 }
 
 const kinds: Record<string, (context: TestContext) => Promise<Accounts>> = {
@@ -117,7 +117,8 @@ for (const [kind, open] of Object.entries(kinds)) {
     });
     assert.equal(agent.manifest.facts.baseModel, "alice/llama");
     const holders = [builder.gatewayUrl];
-    const pulled = await pullModel({ node: puller, names: reader, handle: "alice/helper", holders });
+    const handle = "alice/helper";
+    const pulled = await pullModel({ node: puller, names: reader, handle, holders });
     assert.equal(pulled.version.kind, "agent");
     const base = await reader.resolve({ name: "alice/llama", tag: "latest" });
     assert.equal(pulled.version.baseDigest, base?.manifestDigest);

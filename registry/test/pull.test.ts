@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, stat, truncate, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -254,6 +254,21 @@ test("blocks are served while they are still being pulled", async (context) => {
   await pulling;
   assert.ok((await readFile(source)).equals(await readFile(pulled.weightsPath ?? "")));
   assert.ok(first.sentBytes > 0);
+});
+
+test("a model whose file was moved is served from its new place", async (context) => {
+  const network = await ScratchNetwork.open(context);
+  const { names } = network;
+  const builder = await network.node("builder");
+  const { source } = await publishRandom(network, builder, 2 * mib);
+  const moved = join(network.folder, "moved");
+  await mkdir(moved);
+  await rename(source, join(moved, "model.gguf"));
+  const again = { node: builder, names, source: join(moved, "model.gguf"), handle };
+  assert.equal((await publishModel(again)).alreadyPublished, true);
+  const puller = await network.node("puller");
+  const pulled = await pullModel({ node: puller, names, handle, holders: [builder.gatewayUrl] });
+  assert.ok((await readFile(again.source)).equals(await readFile(pulled.weightsPath ?? "")));
 });
 
 test("a file that was changed is not served any more", async (context) => {

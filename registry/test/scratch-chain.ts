@@ -48,7 +48,7 @@ async function startAnvil(context: TestContext): Promise<string> {
   const contracts = createRequire(import.meta.resolve("@lake-travis/contracts"));
   const architecture = process.arch === "x64" ? "amd64" : process.arch;
   const name = `@foundry-rs/anvil-${process.platform}-${architecture}/bin/anvil`;
-  // Blocks come by themselves too, for a name may be revealed only some blocks after its commitment.
+  // Blocks come by themselves too: a name is revealed some blocks after its commitment.
   const mining = ["--block-time", "1", "--mixed-mining"];
   const child = spawn(contracts.resolve(name), ["--port", String(port), "--silent", ...mining]);
   context.after(async () => {

@@ -21,8 +21,8 @@ export interface MachineOptions {
 }
 
 /**
- * The state machine with its journal: an event changes the state at once, and its effects leave only
- * when it is durable.
+ * The state machine with its journal: an event changes the state at once, and its effects leave
+ * only when it is durable.
  */
 export class DurableMachine {
   readonly state: RouterState;
@@ -73,8 +73,8 @@ export class DurableMachine {
   }
 
   /**
-   * Applies an event at once. Resolves with its effects when it is durable; rejects with `disk-full`
-   * or `folder-unusable`.
+   * Applies an event at once. Resolves with its effects when it is durable; rejects with `disk-
+   * full` or `folder-unusable`.
    */
   async submit(event: RouterEvent): Promise<readonly Effect[]> {
     const { effects, changed } = step(this.state, event);
@@ -126,8 +126,8 @@ export class DurableMachine {
 
 /**
  * Whether an effect is something that others will hold the Router to, so that it must not leave
- * before it is durable. To ask a Provider for a slot promises nothing: after a crash the question is
- * forgotten, and the Accept lapses by itself. Not waiting there halves the time to a Ticket.
+ * before it is durable. To ask a Provider for a slot promises nothing: after a crash the question
+ * is forgotten, and the Accept lapses by itself. Not waiting there halves the time to a Ticket.
  */
 function isPromise({ type }: Effect): boolean {
   return type !== "provider-asked" && type !== "rfc-queued" && type !== "rfc-refused";

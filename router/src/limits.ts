@@ -22,7 +22,9 @@ export const routerLimits = {
   idleEpochsMax: 4,
   /** Signed Closes kept so that a repeated notice costs no second signature. */
   signedClosesMax: 20_000,
-  /** Events in one journal file; then a snapshot is made off the main thread and a new one begun. */
+  /**
+   * Events in one journal file; then a snapshot is made off the main thread and a new one begun.
+   */
   journalEventsMax: 100_000,
   /** The same in bytes, so that no recovery reads more than this. */
   journalBytesMax: 256 * 1024 * 1024,

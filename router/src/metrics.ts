@@ -1,7 +1,9 @@
 import type { RouterState } from "./core/state.ts";
 import type { Effect } from "./core/events.ts";
 
-/** Upper bounds of the RFC histogram in milliseconds: from a cached connection to a liveness check. */
+/**
+ * Upper bounds of the RFC histogram in milliseconds: from a cached connection to a liveness check.
+ */
 const rfcBoundsMs = [1, 2, 5, 10, 20, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000] as const;
 
 /** Counts what the Router does, in the text form that Prometheus reads. */

@@ -19,8 +19,8 @@ import { routerLimits } from "./limits.ts";
 type ProviderAsked = Extract<Effect, { type: "provider-asked" }>;
 
 /**
- * The liveness check: asks a Provider for its Accept of an RFC over TLS pinned to its Offer. Only the
- * Provider grants its slots; one that says nothing in time, or no, is passed over.
+ * The liveness check: asks a Provider for its Accept of an RFC over TLS pinned to its Offer. Only
+ * the Provider grants its slots; one that says nothing in time, or no, is passed over.
  */
 export class ProviderCaller {
   readonly #machine: DurableMachine;

@@ -15,7 +15,7 @@ export interface RouterFlags {
 }
 
 /** How the Router's process is called. */
-export const routerUsage = [
+const routerUsage = [
   "Usage: node router/src/main.ts --deployment <file.json> --data-dir <folder> --account <address>",
   "         [--host 127.0.0.1] [--port 8788] [--poster-key-file <file>] [--log-file <file>]",
   "         [--requests-per-second 200]   per address",

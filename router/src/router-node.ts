@@ -119,8 +119,7 @@ export class RouterNode implements Startable {
     });
     const app = createRouterApp({
       ...{ machine, edge, desk, heartbeats, archive, metrics, clock, logger },
-      requestsPerSecondMax:
-        this.#options.requestsPerSecondMax ?? routerLimits.requestsPerSecondMax,
+      requestsPerSecondMax: this.#options.requestsPerSecondMax ?? routerLimits.requestsPerSecondMax,
     });
     const server = await this.#listen(app).catch(async (error: unknown) => {
       await machine.close();

@@ -1,7 +1,7 @@
 /*
- * Once an epoch is over and all its Sessions have their Records: computes the settlement, writes the
- * Records where everybody can fetch them, signs, and posts in one transaction. One settlement is
- * pending at a time, so epochs that end meanwhile go into the next one together.
+ * Once an epoch is over and all its Sessions have their Records: computes the settlement, writes
+ * the Records where everybody can fetch them, signs, and posts in one transaction. One settlement
+ * is pending at a time, so epochs that end meanwhile go into the next one together.
  *
  * What was signed is journalled before it is posted, and posted again after a crash. A second one
  * for the same epoch is never signed: that would be equivocation, and slashed.

@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { Command, Option } from "commander";
-import { parseMor, weiPerSecondDown } from "@lake-travis/protocol";
+import { LakeError, parseMor, weiPerSecondDown } from "@lake-travis/protocol";
 import {
   createLogger,
   nativeSignatures,
@@ -11,21 +10,14 @@ import {
   systemClock,
   systemRandom,
 } from "@lake-travis/platform";
-import {
-  connectChain,
-  createNodeDirectory,
-  readDeployment,
-  requireContracts,
-} from "@lake-travis/platform/chain";
+import { createNodeDirectory } from "@lake-travis/platform/chain";
+import { type LakeOptions, openChain } from "./lake-context.ts";
 import { LakeClient } from "../lake-client.ts";
 
 interface UpOptions {
-  readonly deployment: string;
-  readonly dataDir: string;
   readonly router: string;
   readonly host: string;
   readonly port: number;
-  readonly walletKeyFile: string;
   readonly maxPrice: string;
   readonly epochLimit: string;
   readonly debitCeiling: string;
@@ -37,13 +29,10 @@ interface UpOptions {
 const delegationLifetimeMs = 30 * 86_400_000;
 
 /** `lake up`: the local OpenAI endpoint. */
-export function createUpCommand(): Command {
+export function createUpCommand(lake: Command): Command {
   return new Command("up")
     .description("Serve the local OpenAI-compatible endpoint and pay Sessions for it.")
-    .requiredOption("--deployment <file>", "the network's deployment file")
     .requiredOption("--router <url>", "the Router to ask")
-    .requiredOption("--wallet-key-file <file>", "the wallet's private key, used once to delegate")
-    .requiredOption("--data-dir <folder>", "where the Delegation is kept")
     .option("--host <address>", "address to listen on", "127.0.0.1")
     .addOption(portOption())
     .option("--max-price <MOR>", "highest whole price in MOR an hour", "2")
@@ -52,31 +41,39 @@ export function createUpCommand(): Command {
     .option("--idle <seconds>", "close a Session after so long without a request", Number, 20)
     .option("--log-file <file>", "write the log there instead of to standard error")
     .addHelpText("after", `\nExample:\n  ${example}`)
-    .action((options: UpOptions) => runUntilStopped(() => up(options)));
+    .action((options: UpOptions) =>
+      runUntilStopped(() => up({ ...lake.opts<LakeOptions>(), ...options })),
+    );
 }
 
 const example =
-  "lake up --deployment net.json --router http://127.0.0.1:8786 " +
-  "--wallet-key-file wallet.key --data-dir ~/.lake-travis/client";
+  "lake --wallet-key-file wallet.key --data-dir ~/.lake-travis/client " +
+  "up --router http://127.0.0.1:8786";
 
 function portOption(): Option {
   return new Option("--port <port>", "port to listen on").argParser(Number).default(8787);
 }
 
+function walletKeyFileOf({ walletKeyFile }: LakeOptions): string {
+  if (walletKeyFile !== undefined) return walletKeyFile;
+  throw new LakeError("argument-invalid", "A wallet has to sign a Delegation once.", {
+    advice: "Name its key with --wallet-key-file before the command.",
+  });
+}
+
 async function up(
-  options: UpOptions,
+  options: UpOptions & LakeOptions,
 ): Promise<{ stop(): Promise<void>; ready: Record<string, unknown> }> {
   const folder = await openDataFolder(options.dataDir);
-  const deployment = readDeployment(options.deployment);
-  const chain = connectChain(deployment);
-  await requireContracts(chain);
+  const chain = await openChain(options.deployment);
+  const { deployment } = chain;
   const logger = createLogger({
     name: "client",
     ...(options.logFile === undefined ? {} : { file: options.logFile }),
   });
   const client = new LakeClient({
     deployment,
-    dataDir: join(folder.path),
+    dataDir: folder.path,
     routerUrl: options.router,
     host: options.host,
     port: options.port,
@@ -87,7 +84,7 @@ async function up(
       debitCeiling: parseMor(options.debitCeiling),
       lifetimeMs: delegationLifetimeMs,
     },
-    wallet: () => signerFromKey(readKey(options.walletKeyFile)),
+    wallet: () => signerFromKey(readKey(walletKeyFileOf(options))),
     clock: systemClock,
     random: systemRandom,
     signatures: nativeSignatures,

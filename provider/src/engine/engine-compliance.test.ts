@@ -87,3 +87,27 @@ test("a suite that finds nothing wrong is no suite: a broken engine fails it", a
   const results = await Promise.allSettled(cases.map((promise) => promise.run(engine)));
   assert.ok(results.filter(({ status }) => status === "rejected").length >= 4);
 });
+
+test("a slot given back while others generate is free at once", async () => {
+  const engine = new LlamaEngine(options);
+  await engine.start();
+  const signal = new AbortController().signal;
+  const endless = { ...question, ignore_eos: true, max_tokens: 400 };
+  const busy = (async () => {
+    for await (const event of engine.generate({ kind: "chat", request: endless }, signal)) {
+      if (event.type === "generation-ended") return;
+    }
+  })();
+  const short = { ...question, max_tokens: 2 };
+  let isBusy = true;
+  void busy.then(() => {
+    isBusy = false;
+  });
+  for (let round = 0; round < 4; round += 1) {
+    for await (const event of engine.generate({ kind: "chat", request: short }, signal)) {
+      assert.ok(event.type !== "generation-ended" || isBusy, "it did not wait for the other one");
+    }
+  }
+  await busy;
+  await engine.stop();
+});

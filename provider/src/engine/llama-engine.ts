@@ -28,6 +28,7 @@ import type {
   GenerationEvent,
 } from "@lake-travis/protocol/inference";
 import { type ChatTemplate, createChatTemplate } from "./chat-template.ts";
+import { createDecodeGate } from "./decode-gate.ts";
 import { describeHardware, physicalCores } from "./hardware.ts";
 import { generateTokens } from "./llama-generation.ts";
 
@@ -68,6 +69,7 @@ export class LlamaEngine implements Engine {
   readonly #options: LlamaEngineOptions;
   readonly #free: LlamaContextSequence[] = [];
   readonly #waiting: ((sequence: LlamaContextSequence) => void)[] = [];
+  readonly #gate = createDecodeGate();
   #loaded: Loaded | undefined;
   #embedding: Promise<LlamaEmbeddingContext> | undefined;
 
@@ -120,6 +122,7 @@ export class LlamaEngine implements Engine {
         generation,
         signal,
         contextLength: description.contextLength,
+        gate: this.#gate,
       });
     } finally {
       await this.#giveBack(sequence);
@@ -172,7 +175,7 @@ export class LlamaEngine implements Engine {
   async #giveBack(sequence: LlamaContextSequence): Promise<void> {
     if (this.#loaded === undefined) return;
     // Nothing of one User's prompt may speed up, and so betray itself to, another one's.
-    await sequence.clearHistory();
+    await this.#gate.alone(() => sequence.clearHistory());
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(sequence);
     else next(sequence);

@@ -15,6 +15,7 @@ import type {
   GenerationEvent,
   TokenLogprob,
 } from "@lake-travis/protocol/inference";
+import type { DecodeGate } from "./decode-gate.ts";
 import { createStopScanner, stopsOf } from "./stop-scanner.ts";
 
 /** One generation on one sequence. */
@@ -26,6 +27,7 @@ export interface LlamaGeneration {
   readonly generation: Generation;
   readonly signal: Signal;
   readonly contextLength: number;
+  readonly gate: DecodeGate;
 }
 
 // llama-server's own defaults, so that a model answers here as its users know it.
@@ -63,6 +65,7 @@ export async function* generateTokens(work: LlamaGeneration): AsyncGenerator<Gen
       finishReason = "length";
       break;
     }
+    if (work.gate.closed !== undefined) await work.gate.closed;
   }
   if (output.length === 0) yield { type: "prompt-read", promptTokens };
   const tail = scanner.push(writer.flush());

@@ -37,7 +37,7 @@ export function formatProgress(progress: Progress): string {
 }
 
 /** Seconds for people. */
-export function formatSeconds(seconds: number): string {
+function formatSeconds(seconds: number): string {
   if (!Number.isFinite(seconds)) return "unknown time";
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;

@@ -3,15 +3,15 @@ import {
   type Hex,
   LakeError,
   limits,
-  type Offer,
   parseHandle,
   zeroBytes32,
 } from "@lake-travis/protocol";
-import { revokeBelow, taggedDigest } from "./chain-facts.ts";
+import { revokeBelow } from "./chain-facts.ts";
 import { endSessionsOf } from "./closing.ts";
 import { coreLimits } from "./core-limits.ts";
 import type { RouterEvent } from "./events.ts";
 import { dispatchLine, pursue } from "./matching.ts";
+import { nameIn, taggedDigest } from "./models.ts";
 import { purseOf, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { offerKeyOf, providerOf } from "./providers.ts";
@@ -142,7 +142,7 @@ function checkOffer(state: RouterState, event: EventOf<"offer-received">, key: s
   if (offer.validUntil > event.at + limits.offerMsMax + limits.clockSkewMsMax) {
     throw new LakeError("deadline-too-far", "This Offer is valid for longer than an hour.");
   }
-  const name = nameInHandle(offer);
+  const name = nameIn(offer.model);
   if (!state.versions.has(`${name}@${offer.manifestDigest}`)) throw modelUnknown(offer.model);
   const others = state.offersByDigest.get(offer.manifestDigest)?.size ?? 0;
   if (!state.offers.has(key) && others >= coreLimits.offersPerVersionMax) {
@@ -215,12 +215,6 @@ function wishedDigest(state: RouterState, model: string, pinned: Hex): Hex {
   }
   if (!state.versions.has(`${name}@${pinned}`)) throw modelUnknown(model);
   return pinned;
-}
-
-/** The `builder/name` of an Offer. */
-function nameInHandle(offer: Offer): string {
-  const handle = parseHandle(offer.model);
-  return `${handle.builder}/${handle.name}`;
 }
 
 function countUsed(state: RouterState, key: string): number {

@@ -29,7 +29,9 @@ export function followBlocks(
   }
 }
 
-/** What the account's balances were after the epoch's first block is what its allowances rest on. */
+/**
+ * What the account's balances were after the epoch's first block is what its allowances rest on.
+ */
 function beginChainEpoch(state: RouterState, epoch: number, out: Outcome): void {
   state.epoch = epoch;
   state.balancesAtStart = new Map();
@@ -175,15 +177,4 @@ function announceWithdrawal(
   if (deposit === undefined) return;
   deposit.withdrawing = fact.wei;
   deposit.withdrawingFrom = state.epoch + 1;
-}
-
-/** The Builder's price in force in an epoch. */
-export function builderPrice(state: RouterState, name: string, epoch: number): bigint {
-  const prices = state.names.get(name)?.prices ?? [];
-  return prices.findLast((price) => price.fromEpoch <= epoch)?.weiPerSecond ?? 0n;
-}
-
-/** The version that a handle without digest (`name:tag`) stands for now. */
-export function taggedDigest(state: RouterState, model: string): Hex | undefined {
-  return state.tags.get(model);
 }

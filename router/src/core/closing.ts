@@ -19,20 +19,14 @@ import { dispatchLine } from "./matching.ts";
 import { debitDeposits, release, reserve, spend, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, notify, providerOf } from "./providers.ts";
-import { recordOf } from "./records.ts";
+import { deadlinesOf, type Ending, notifyEnd, secondsCharged, stopMeter } from "./metering.ts";
+import { recordOf, speedOf } from "./records.ts";
 import { ledgerOf, reportOf } from "./settling.ts";
 import type { Ledger, RouterState, Session } from "./state.ts";
 import { cutSession } from "./succession.ts";
 import { schedule } from "./wheel.ts";
 
 type EventOf<T extends RouterEvent["type"]> = Extract<RouterEvent, { type: T }>;
-
-/** How a Session ends. */
-export interface Ending {
-  readonly at: number;
-  readonly party: Party;
-  readonly reason: CloseReason;
-}
 
 /** What a Provider reports: connections, countersigned Ticks, Closes. All of it may be repeated. */
 export function receiveBeat(
@@ -85,12 +79,7 @@ export function endSessionsOf(
  * Ends a Session: its slot is free, its meter stands, and of its money only what it can still cost
  * stays reserved. Its Record waits a moment for Ticks that are under way.
  */
-export function endSession(
-  state: RouterState,
-  session: Session,
-  ending: Ending,
-  out: Outcome,
-): void {
+function endSession(state: RouterState, session: Session, ending: Ending, out: Outcome): void {
   if (session.phase === "closing") return;
   out.changed = true;
   const wasGranted = session.phase === "granted";
@@ -108,22 +97,6 @@ export function endSession(
   else schedule(state, ending.at + coreLimits.closingMs, `r:${session.id}`);
   changeUsed(state, session.offerKey, -1);
   dispatchLine(state, session.ticket.manifestDigest, ending.at, out);
-}
-
-/** Stops a Session's meter and keeps of its money what its Ticks can still claim. */
-export function stopMeter(state: RouterState, session: Session, ending: Ending): void {
-  session.phase = "closing";
-  session.closedAt = ending.at;
-  session.endedBy = ending.party;
-  session.endReason = ending.reason;
-  const most = pricePerSecond(session.ticket.payees) * BigInt(secondsAtMost(session));
-  const { fromAllowance, fromDeposit } = fundCharge({
-    charge: most,
-    reservedAllowance: session.hold.allowance,
-  });
-  release(state, session.user, session.hold);
-  session.hold = { ...session.hold, allowance: fromAllowance, deposit: fromDeposit };
-  reserve(state, session.user, session.hold);
 }
 
 /** Looks at a Session whose deadline may have come. */
@@ -177,30 +150,6 @@ export function finalise(state: RouterState, session: Session, out: Outcome): vo
     reason: session.endReason,
     seconds,
     charge,
-  });
-}
-
-/** What a Session costs in seconds as it stands. */
-export function secondsCharged(session: Session): number {
-  return chargedSeconds({
-    tickedSeconds: session.tick?.seconds ?? 0,
-    measuredMs: session.measuredFrom === 0 ? 0 : session.closedAt - session.measuredFrom,
-    minSeconds: session.ticket.minSeconds,
-    requestsAnswered: session.tick?.requestsAnswered ?? 0,
-    endedBy: session.endedBy,
-    endReason: session.endReason,
-  });
-}
-
-/** Tells the Provider for some replies that a Session has ended. */
-export function notifyEnd(state: RouterState, session: Session, at: number): void {
-  notify(state, session.ticket.provider, {
-    at,
-    sessionId: session.id,
-    tickHash: session.tickHash,
-    party: session.endedBy,
-    reason: session.endReason,
-    successor: null,
   });
 }
 
@@ -307,7 +256,9 @@ function speaksFor(state: RouterState, session: Session, party: Party, signer: s
   return signer === state.nodes.get(session.ticket.provider)?.signingKey;
 }
 
-/** Only the Router finds that time, money or Ticks ran out; others who say so have just finished. */
+/**
+ * Only the Router finds that time, money or Ticks ran out; others who say so have just finished.
+ */
 function believable(party: Party, reason: CloseReason): CloseReason {
   if (reason === "ticks-missing" && party === "provider") return reason;
   const own: readonly CloseReason[] = ["finished", "idle", "engine-failed", "shutting-down"];
@@ -317,21 +268,6 @@ function believable(party: Party, reason: CloseReason): CloseReason {
 /** Whether the last Tick that a Close names is here, so that nothing more is to come. */
 function isTickKnown(session: Session): boolean {
   return session.closeTickHash !== null && session.closeTickHash === session.tickHash;
-}
-
-function deadlinesOf(session: Session): { readonly ticksUntil: number; readonly endsAt: number } {
-  const covered = session.measuredFrom + (session.tick?.seconds ?? 0) * 1000;
-  return {
-    ticksUntil: covered + limits.tickGraceMs + coreLimits.beatSlackMs,
-    endsAt: session.measuredFrom + session.ticket.maxSeconds * 1000,
-  };
-}
-
-/** The most that Ticks still under way could make of a Session whose meter stands. */
-function secondsAtMost(session: Session): number {
-  if (session.measuredFrom === 0) return 0;
-  const measured = Math.ceil(Math.max(0, session.closedAt - session.measuredFrom) / 1000);
-  return Math.min(session.ticket.maxSeconds, Math.max(session.ticket.minSeconds, measured));
 }
 
 function credit(
@@ -371,11 +307,6 @@ function judgeStanding(state: RouterState, session: Session, seconds: number): v
 }
 
 const fresh: Standing = { sessions: 0, failed: 0, measuredMilliTps: 0, ttftMs: 0 };
-
-/** Thousandths of a token per second. */
-export function speedOf(tokens: number, activeMs: number): number {
-  return activeMs === 0 ? 0 : Math.floor((tokens * 1_000_000) / activeMs);
-}
 
 /** A moving average in which the new figure weighs a quarter; zero is no figure. */
 function blend(before: number, now: number): number {

@@ -17,7 +17,9 @@ export const coreLimits = {
   allowanceWeiPerSecondMax: 2_777_777_777_777_777n,
   /** Tickets of one User that may lapse unused in an epoch; each blocks a slot for ten seconds. */
   lapsesPerEpochMax: 20,
-  /** Epochs' ends that a Close may be late for: a day of the local network is far more than real. */
+  /**
+   * Epochs' ends that a Close may be late for: a day of the local network is far more than real.
+   */
   successionsMax: 16,
   /** Offers of one version; beyond it the version is not short of Providers. */
   offersPerVersionMax: 100_000,

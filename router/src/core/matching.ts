@@ -7,7 +7,6 @@ import {
   limits,
   messageHash,
   nextInLine,
-  parseHandle,
   type Payee,
   payeeKinds,
   placeInLine,
@@ -23,10 +22,10 @@ import {
   type Wish,
   zeroBytes32,
 } from "@lake-travis/protocol";
-import { builderPrice } from "./chain-facts.ts";
 import { coreLimits } from "./core-limits.ts";
 import { separatorOf } from "./domain.ts";
 import type { Effect, Refusal, RouterEvent } from "./events.ts";
+import { builderPrice, nameIn } from "./models.ts";
 import { type Funded, fundSession, release, reserve, userOf, weightOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, offerKeyOf, providerOf } from "./providers.ts";
@@ -117,7 +116,9 @@ export function expireRfc(state: RouterState, hash: Hex, out: Outcome): void {
   refuse(state, pending, slotsFull(), out);
 }
 
-/** After a restart nobody waits for these answers any more: their money and slots are free again. */
+/**
+ * After a restart nobody waits for these answers any more: their money and slots are free again.
+ */
 export function dropPending(state: RouterState, out: Outcome): void {
   for (const pending of [...state.pending.values()]) {
     if (pending.phase === "waiting") leaveLine(state, pending);
@@ -152,8 +153,7 @@ function isSame(a: readonly Payee[], b: readonly Payee[]): boolean {
 
 function findPayees(state: RouterState, offer: HeldOffer): Payee[] {
   const { provider, weiPerSecond, manifestDigest, model } = offer.signed.message;
-  const handle = parseHandle(model);
-  const name = `${handle.builder}/${handle.name}`;
+  const name = nameIn(model);
   const payees: Payee[] = [{ account: provider, kind: payeeKinds.provider, weiPerSecond }];
   const version = state.versions.get(`${name}@${manifestDigest}`);
   const isAgent = version?.kind === "agent";
@@ -400,7 +400,7 @@ export function sessionOf(
 }
 
 /** What no Session has yet when it begins. */
-export const unmetered = {
+const unmetered = {
   phase: "granted",
   measuredFrom: 0,
   tick: null,
@@ -479,11 +479,6 @@ export function refusalOf(error: LakeError): Refusal {
 
 function isAllFull(ranking: Ranking): boolean {
   return ranking.refused.every(({ reason }) => reason === "slots-full" || reason === "silent");
-}
-
-function nameIn(model: string): string {
-  const handle = parseHandle(model);
-  return `${handle.builder}/${handle.name}`;
 }
 
 function whyNone(ranking: Ranking): LakeError {

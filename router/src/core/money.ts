@@ -79,8 +79,8 @@ export function purseOf(state: RouterState, account: Address): Purse {
 }
 
 /**
- * Money for as many seconds as the wish, the purse and the epoch allow; undefined where that is less
- * than `secondsMin`. Allowances pay only up to the price cap of DESIGN.md section 4.
+ * Money for as many seconds as the wish, the purse and the epoch allow; undefined where that is
+ * less than `secondsMin`. Allowances pay only up to the price cap of DESIGN.md section 4.
  */
 export function fundSession(
   state: RouterState,

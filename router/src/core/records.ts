@@ -7,7 +7,6 @@ import {
   type SessionRecord,
   toHex,
 } from "@lake-travis/protocol";
-import { speedOf } from "./closing.ts";
 import type { RouterState, Session } from "./state.ts";
 
 const minuteMs = 60_000;
@@ -57,9 +56,14 @@ export function recordOf(
   };
 }
 
+/** Thousandths of a token per second. */
+export function speedOf(tokens: number, activeMs: number): number {
+  return activeMs === 0 ? 0 : Math.floor((tokens * 1_000_000) / activeMs);
+}
+
 /**
- * The User's name of one epoch: the hash of a key and the epoch, so that epochs do not link. The key
- * is the one that the Delegation commits to; a User who gave none gets one of the Router's.
+ * The User's name of one epoch: the hash of a key and the epoch, so that epochs do not link. The
+ * key is the one that the Delegation commits to; a User who gave none gets one of the Router's.
  */
 function pseudonymOf(state: RouterState, session: Session): Hex {
   const { pseudonymKey } = state.users.get(session.user) ?? {};

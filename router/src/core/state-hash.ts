@@ -13,7 +13,7 @@ export function stateHash(state: RouterState): Hex {
 }
 
 /** The text behind {@link stateHash}; for finding where two states differ. */
-export function canonicalText(value: unknown): string {
+function canonicalText(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (value === undefined) return "undefined";
   if (typeof value !== "object" || value === null) return JSON.stringify(value);

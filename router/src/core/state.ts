@@ -130,7 +130,9 @@ export interface Session {
   hold: Hold;
   readonly offeredMilliTps: number;
   readonly hardwareClass: string;
-  /** Seconds that the RFC asked for from this Ticket on; what the Ticket cannot cover comes later. */
+  /**
+   * Seconds that the RFC asked for from this Ticket on; what the Ticket cannot cover comes later.
+   */
   readonly wishedSeconds: number;
   /** Why maxSeconds is what it is. */
   readonly boundBy: "wish" | "money" | "epoch";
@@ -256,13 +258,15 @@ export interface RouterState {
   /** The highest (epoch, round) ever signed: a second signature there would be equivocation. */
   signedEpoch: number;
   readonly reports: Map<number, ReportState>;
-  /** Deadlines by the second at which they are due: `n:` nonce, `s:` Session, `q:` RFC, `r:` end. */
+  /**
+   * Deadlines by the second at which they are due: `n:` nonce, `s:` Session, `q:` RFC, `r:` end.
+   */
   readonly wheel: Map<number, string[]>;
   wheelNext: number;
 }
 
 /** Totals at the beginning. */
-export const zeroTotals: Totals = {
+const zeroTotals: Totals = {
   allowanceCredits: 0n,
   modelEmission: 0n,
   agentEmission: 0n,

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import type { CloseReason, Hex, Party } from "@lake-travis/protocol";
 import { CoreWorld, type OpenedSession, bytes32Of } from "../test-support/core-world.ts";
 import { decodeEvent, encodeEvent } from "../journal/recover.ts";
-import { brokenInvariants } from "./invariants.ts";
+import { brokenInvariants } from "../test-support/invariants.ts";
 import { createState } from "./state.ts";
 import { stateHash } from "./state-hash.ts";
 import { step } from "./step.ts";
@@ -299,10 +299,8 @@ type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
 
 class Walk {
   readonly world = new CoreWorld({ users: 3, providers: 2, slots: 2, budget: 20_000n });
-  readonly #asked: Extract<
-    ReturnType<CoreWorld["submit"]>[number],
-    { type: "provider-asked" }
-  >[] = [];
+  readonly #asked: Extract<ReturnType<CoreWorld["submit"]>[number], { type: "provider-asked" }>[] =
+    [];
   readonly #nonces = [1, 1, 1];
 
   run({ verb, who, which, amount }: Command): void {
@@ -344,7 +342,8 @@ class Walk {
     else if (verb === "withdraw") {
       const number = BigInt(who);
       world.mine({ type: "withdrawal-announced", number, wei: BigInt(amount) * 500n });
-    } else if (verb === "offer") world.offer(who % 2, { slots: amount % 4, minSeconds: amount % 5 });
+    } else if (verb === "offer")
+      world.offer(who % 2, { slots: amount % 4, minSeconds: amount % 5 });
     else if (verb === "silence") world.submit({ type: "provider-silent", provider, at });
     else if (verb === "revoke") this.#revoke(who);
     else if (verb === "restart") {

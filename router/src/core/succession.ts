@@ -4,10 +4,10 @@
  * goes on where the old one was paid up to, without a gap, a lost slot or a second minimum.
  */
 import { pricePerSecond, type Ticket } from "@lake-travis/protocol";
-import { notifyEnd, secondsCharged, stopMeter } from "./closing.ts";
 import { coreLimits } from "./core-limits.ts";
 import type { RouterEvent } from "./events.ts";
 import { addSession, dispatchLine, sessionOf } from "./matching.ts";
+import { notifyEnd, secondsCharged, stopMeter } from "./metering.ts";
 import { fundSession, reserve } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, notify } from "./providers.ts";

@@ -13,7 +13,9 @@ export function encodeFrame(payload: Uint8Array): Buffer {
   return frame;
 }
 
-/** The whole entries at the beginning of some bytes, and where the first that is not whole begins. */
+/**
+ * The whole entries at the beginning of some bytes, and where the first that is not whole begins.
+ */
 export interface Frames {
   readonly payloads: Buffer[];
   readonly end: number;

@@ -131,7 +131,11 @@ describe("a machine on a full disk", () => {
     await mkdir(folder, { recursive: true });
     await symlink("/dev/full", join(folder, segmentName(1)));
     const place = { chainId: 1, computeContract: addressOf(3), deployBlock: 0, rpcUrl: "" };
-    const contracts = { mor: addressOf(4), modelRegistry: addressOf(5), nodeRegistry: addressOf(6) };
+    const contracts = {
+      mor: addressOf(4),
+      modelRegistry: addressOf(5),
+      nodeRegistry: addressOf(6),
+    };
     const schedule = { genesisMs: 0, lengthMs: 1_000 };
     const opening = DurableMachine.open({
       ...{ folder, router: addressOf(1), now: 1 },

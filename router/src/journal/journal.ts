@@ -51,8 +51,8 @@ export async function listJournal(folder: string): Promise<JournalFiles> {
 }
 
 /**
- * Reads a segment's entries in order. In the newest segment a torn end is cut away; anywhere else it
- * throws `journal-corrupt`.
+ * Reads a segment's entries in order. In the newest segment a torn end is cut away; anywhere else
+ * it throws `journal-corrupt`.
  *
  * @returns how many entries there were and how many bytes they take.
  */
@@ -97,7 +97,7 @@ export class Journal {
   #entries: number;
   #bytes: number;
   #waiting: Buffer[] = [];
-  #committed = Promise.withResolvers<void>();
+  #committed = Promise.withResolvers<undefined>();
   #running: Promise<void> | undefined;
   #failure: LakeError | undefined;
 
@@ -130,7 +130,7 @@ export class Journal {
   }
 
   /** Resolves once the entry is on the disk; rejects with `disk-full` or `folder-unusable`. */
-  append(payload: Uint8Array): Promise<void> {
+  append(payload: Uint8Array): Promise<unknown> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.#waiting.push(encodeFrame(payload));
     const { promise } = this.#committed;
@@ -152,12 +152,12 @@ export class Journal {
       const batch = this.#waiting;
       const committed = this.#committed;
       this.#waiting = [];
-      this.#committed = Promise.withResolvers<void>();
+      this.#committed = Promise.withResolvers<undefined>();
       // Nobody may be left listening to a batch that nobody appended to.
       this.#committed.promise.catch(() => undefined);
       try {
         await this.#commit(batch);
-        committed.resolve();
+        committed.resolve(undefined);
       } catch (cause) {
         this.#failure = folderError(this.#folder, cause);
         committed.reject(this.#failure);

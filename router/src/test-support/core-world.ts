@@ -176,10 +176,10 @@ export class CoreWorld {
     return this.submit({ type: "offer-received", offer, hash, signer: provider, at: this.now });
   }
 
-  rfc(index: number, wish: Partial<RequestForCompute> = {}): Extract<
-    RouterEvent,
-    { type: "rfc-received" }
-  > {
+  rfc(
+    index: number,
+    wish: Partial<RequestForCompute> = {},
+  ): Extract<RouterEvent, { type: "rfc-received" }> {
     this.#nonce += 1;
     const message: RequestForCompute = {
       router: this.router,

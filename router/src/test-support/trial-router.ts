@@ -1,7 +1,6 @@
 /*
- * A Router in a process of its own, on real sockets and a real journal, with a simulated chain: what
- * the torture kills and the benchmark measures. Its plan is in the JSON file
- * that argv names.
+ * A Router in a process of its own, on real sockets and a real journal, with a simulated chain:
+ * what the torture kills and the benchmark measures. Its plan is in the JSON file that argv names.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,12 +11,7 @@ import {
   domainSeparatorOf,
   type Hex,
 } from "@lake-travis/protocol";
-import {
-  createLogger,
-  runUntilStopped,
-  systemClock,
-  systemRandom,
-} from "@lake-travis/platform";
+import { createLogger, runUntilStopped, systemClock, systemRandom } from "@lake-travis/platform";
 import { IpfsNode } from "@lake-travis/registry";
 import { RouterNode } from "../router-node.ts";
 import { SimulatedChain } from "./simulated-chain.ts";

@@ -1,7 +1,7 @@
 import { Agent, request } from "node:http";
 import { type Hex, rfcType, routerPaths, signedToJson } from "@lake-travis/protocol";
 import { systemClock } from "@lake-travis/platform";
-import type { TrialNetwork } from "../test-support/trial-network.ts";
+import type { TrialNetwork } from "../src/test-support/trial-network.ts";
 
 /** What a load run measured. */
 export interface LoadResult {
@@ -26,7 +26,9 @@ export function signRfcs(network: TrialNetwork, count: number): Buffer[] {
   });
 }
 
-/** Sends all bodies as fast as `concurrency` connections go, or at `perSecond` where it is given. */
+/**
+ * Sends all bodies as fast as `concurrency` connections go, or at `perSecond` where it is given.
+ */
 export async function runLoad(
   network: TrialNetwork,
   bodies: readonly Buffer[],

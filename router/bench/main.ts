@@ -1,7 +1,7 @@
 /* `npm run bench -w router -- [name] [--quick] [--json]`; names: rfc, memory, recovery. */
 import { parseArgs } from "node:util";
 import { keccak256Hex } from "@lake-travis/protocol";
-import { TrialNetwork } from "../test-support/trial-network.ts";
+import { TrialNetwork } from "../src/test-support/trial-network.ts";
 import { measureCryptoLimit } from "./crypto-limit.ts";
 import { type LoadResult, runLoad, signRfcs } from "./load.ts";
 import { measureRecovery } from "./recovery.ts";
@@ -52,7 +52,10 @@ async function benchRfcs(): Promise<Figure[]> {
     // So many that none runs into what one User may have open or let lapse.
     const users = Math.ceil(count / 8);
     const network = await TrialNetwork.start({ users, slots: 4_000_000, epochMs: 3_600_000 });
-    const beating = setInterval(() => void network.simulated.beat({}).catch(() => undefined), 1_000);
+    const beating = setInterval(
+      () => void network.simulated.beat({}).catch(() => undefined),
+      1_000,
+    );
     try {
       const warm = signRfcs(network, Math.ceil(count / 5));
       await runLoad(network, warm, { concurrency: 32 });

@@ -1,11 +1,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Journal } from "../journal/journal.ts";
-import { encodeEvent, recover, writeSnapshot } from "../journal/recover.ts";
-import { stateHash } from "../core/state-hash.ts";
-import { routerLimits } from "../limits.ts";
-import { CoreWorld } from "../test-support/core-world.ts";
+import { Journal } from "../src/journal/journal.ts";
+import { encodeEvent, recover, writeSnapshot } from "../src/journal/recover.ts";
+import { stateHash } from "../src/core/state-hash.ts";
+import { routerLimits } from "../src/limits.ts";
+import { CoreWorld } from "../src/test-support/core-world.ts";
 
 /** What a recovery took. */
 export interface RecoveryResult {

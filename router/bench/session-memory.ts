@@ -1,4 +1,4 @@
-import { CoreWorld } from "../test-support/core-world.ts";
+import { CoreWorld } from "../src/test-support/core-world.ts";
 
 /** What open Sessions take. */
 export interface SessionMemory {

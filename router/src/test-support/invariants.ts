@@ -1,6 +1,6 @@
 import { type Address, allowanceDown, pricePerSecond } from "@lake-travis/protocol";
-import { balanceAtStart } from "./money.ts";
-import type { Ledger, RouterState } from "./state.ts";
+import { balanceAtStart } from "../core/money.ts";
+import type { Ledger, RouterState } from "../core/state.ts";
 
 /**
  * The sentences about money and slots that hold after every event; each that does not is returned.
@@ -98,7 +98,9 @@ function brokenLedgers(state: RouterState): string[] {
     return [
       ...(ledger.open === (open.get(epoch) ?? 0) ? [] : [`epoch ${epoch} counts Sessions wrongly`]),
       ...(credits === sources ? [] : [`epoch ${epoch} credits what has no source`]),
-      ...(allowanceCredits + paidCredits <= charged ? [] : [`epoch ${epoch} credits uncharged wei`]),
+      ...(allowanceCredits + paidCredits <= charged
+        ? []
+        : [`epoch ${epoch} credits uncharged wei`]),
       ...((allowanceCredits + paidCredits + roundings(ledger)) * 1000n >= charged * 995n
         ? []
         : [`epoch ${epoch} charged what nobody was credited`]),

@@ -3,10 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Hex, LakeError, rfcType, routerPaths, signedToJson } from "@lake-travis/protocol";
 import { systemClock } from "@lake-travis/platform";
-import { brokenInvariants } from "../core/invariants.ts";
-import { listJournal, segmentName } from "../journal/journal.ts";
-import { recover } from "../journal/recover.ts";
-import { TrialNetwork } from "../test-support/trial-network.ts";
+import { brokenInvariants } from "../src/test-support/invariants.ts";
+import { listJournal, segmentName } from "../src/journal/journal.ts";
+import { recover } from "../src/journal/recover.ts";
+import { TrialNetwork } from "../src/test-support/trial-network.ts";
 
 /** What the torture found. */
 export interface TortureReport {
@@ -29,9 +29,9 @@ const runMsMin = 60;
 const runMsSpan = 400;
 
 /**
- * Kills a Router under load at random moments, tears its last write, starts it again, and checks that
- * every Ticket that anyone holds is known, that no money or slot is counted twice, and that Sessions
- * go on.
+ * Kills a Router under load at random moments, tears its last write, starts it again, and checks
+ * that every Ticket that anyone holds is known, that no money or slot is counted twice, and that
+ * Sessions go on.
  */
 export async function torture(
   kills: number,

@@ -1,0 +1,78 @@
+import {
+  chargedSeconds,
+  type CloseReason,
+  fundCharge,
+  limits,
+  type Party,
+  pricePerSecond,
+} from "@lake-travis/protocol";
+import { coreLimits } from "./core-limits.ts";
+import { release, reserve } from "./money.ts";
+import { notify } from "./providers.ts";
+import type { RouterState, Session } from "./state.ts";
+
+/** How a Session ends. */
+export interface Ending {
+  readonly at: number;
+  readonly party: Party;
+  readonly reason: CloseReason;
+}
+
+/** Stops a Session's meter and keeps of its money what its Ticks can still claim. */
+export function stopMeter(state: RouterState, session: Session, ending: Ending): void {
+  session.phase = "closing";
+  session.closedAt = ending.at;
+  session.endedBy = ending.party;
+  session.endReason = ending.reason;
+  const most = pricePerSecond(session.ticket.payees) * BigInt(secondsAtMost(session));
+  const { fromAllowance, fromDeposit } = fundCharge({
+    charge: most,
+    reservedAllowance: session.hold.allowance,
+  });
+  release(state, session.user, session.hold);
+  session.hold = { ...session.hold, allowance: fromAllowance, deposit: fromDeposit };
+  reserve(state, session.user, session.hold);
+}
+
+/** What a Session costs in seconds as it stands. */
+export function secondsCharged(session: Session): number {
+  return chargedSeconds({
+    tickedSeconds: session.tick?.seconds ?? 0,
+    measuredMs: session.measuredFrom === 0 ? 0 : session.closedAt - session.measuredFrom,
+    minSeconds: session.ticket.minSeconds,
+    requestsAnswered: session.tick?.requestsAnswered ?? 0,
+    endedBy: session.endedBy,
+    endReason: session.endReason,
+  });
+}
+
+/** Tells the Provider for some replies that a Session has ended. */
+export function notifyEnd(state: RouterState, session: Session, at: number): void {
+  notify(state, session.ticket.provider, {
+    at,
+    sessionId: session.id,
+    tickHash: session.tickHash,
+    party: session.endedBy,
+    reason: session.endReason,
+    successor: null,
+  });
+}
+
+/** When Ticks run out, and when money or time does. */
+export function deadlinesOf(session: Session): {
+  readonly ticksUntil: number;
+  readonly endsAt: number;
+} {
+  const covered = session.measuredFrom + (session.tick?.seconds ?? 0) * 1000;
+  return {
+    ticksUntil: covered + limits.tickGraceMs + coreLimits.beatSlackMs,
+    endsAt: session.measuredFrom + session.ticket.maxSeconds * 1000,
+  };
+}
+
+/** The most that Ticks still under way could make of a Session whose meter stands. */
+function secondsAtMost(session: Session): number {
+  if (session.measuredFrom === 0) return 0;
+  const measured = Math.ceil(Math.max(0, session.closedAt - session.measuredFrom) / 1000);
+  return Math.min(session.ticket.maxSeconds, Math.max(session.ticket.minSeconds, measured));
+}
