@@ -51,7 +51,7 @@ const header =
   "// Generated from the Solidity sources by `npm run build`; a test checks it is fresh.\n\n";
 
 function readArtifact(name: string): Artifact {
-  const path = new URL(`../out/${name}.sol/${name}.json`, import.meta.url);
+  const path = new URL(`../out/release/${name}.sol/${name}.json`, import.meta.url);
   const artifact = JSON.parse(readFileSync(path, "utf8")) as Artifact;
   for (const entry of artifact.abi) {
     for (const parameter of [...(entry.inputs ?? []), ...(entry.outputs ?? [])]) rename(parameter);

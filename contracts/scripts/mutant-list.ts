@@ -106,7 +106,7 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "voided settlement posted again",
     settlement,
-    "if (isVoided[digest]) revert AlreadyVoided(digest);",
+    "if (depositSums.voidedAny && isVoided[digest]) revert AlreadyVoided(digest);",
     "",
     "Demand",
   ],
@@ -318,13 +318,6 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
     hatch,
     "if (used > ceiling) revert CeilingExceeded(used, ceiling);",
     "",
-    "Hatch",
-  ],
-  [
-    "hatch opens while one is pending",
-    hatch,
-    "h.finalAt != 0 || current < from",
-    "current < from",
     "Hatch",
   ],
   [

@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {EpochClock} from "./EpochClock.sol";
+import {SortedProof} from "./SortedProof.sol";
 import {ComputeHatch} from "./compute/ComputeHatch.sol";
 import {ComputeSettlement} from "./compute/ComputeSettlement.sol";
 import {ComputeState} from "./compute/ComputeState.sol";
@@ -60,7 +60,7 @@ contract ComputeContract is ComputeSettlement, ComputeHatch {
     ) private returns (uint256 amount) {
         bytes32 inner = keccak256(abi.encode(account, cumulativeCredit));
         bytes32 outer = keccak256(abi.encode(inner));
-        if (!MerkleProof.verifyCalldata(proof, books[h.finalBook].creditRoot, outer)) {
+        if (!SortedProof.verify(proof, books[h.finalBook].creditRoot, outer)) {
             revert ProofInvalid();
         }
         uint256 before = claimedBy[account];

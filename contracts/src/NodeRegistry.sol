@@ -61,6 +61,8 @@ contract NodeRegistry is EpochClock, ReentrancyGuardTransient, INodeRegistry {
     mapping(address signingKey => address account) public nodeOfKey;
     mapping(address account => NodeSlot) private slots;
     mapping(address account => mapping(uint256 index => Snapshot)) private snapshots;
+    /// Newest snapshot of each Router that is not slashed: one slot read per signature.
+    mapping(address account => Snapshot) private routerSnapshot;
     Checkpoints.Trace208 private routerStake;
 
     constructor(
@@ -224,10 +226,11 @@ contract NodeRegistry is EpochClock, ReentrancyGuardTransient, INodeRegistry {
         view
         returns (uint256)
     {
-        NodeSlot storage node = slots[signed.router];
-        (uint32 count, Role role, bool slashed) = (node.snapshotCount, node.role, node.slashed);
-        if (role != Role.Router || slashed) revert RouterSignatureInvalid(signed.router);
-        Snapshot memory snapshot = _snapshotAt(signed.router, count, epoch);
+        // Empty, so without a key, for Providers, strangers and slashed Routers.
+        Snapshot memory snapshot = routerSnapshot[signed.router];
+        if (snapshot.fromEpoch > epoch) {
+            snapshot = _snapshotAt(signed.router, slots[signed.router].snapshotCount, epoch);
+        }
         (address signer,,) = ECDSA.tryRecover(digest, signed.r, signed.vs);
         if (signer == address(0) || signer != snapshot.signingKey) {
             revert RouterSignatureInvalid(signed.router);
@@ -323,6 +326,8 @@ contract NodeRegistry is EpochClock, ReentrancyGuardTransient, INodeRegistry {
         if (count != 0 && snapshots[account][count - 1].fromEpoch == from) --count;
         uint64 units = uint64(node.stake / SNAPSHOT_UNIT);
         snapshots[account][count] = Snapshot(from, units, signingKey);
+        if (node.role == Role.Router) routerSnapshot[account] = snapshots[account][count];
+        if (node.slashed) delete routerSnapshot[account];
         node.snapshotCount = count + 1;
     }
 

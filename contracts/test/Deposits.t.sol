@@ -187,6 +187,17 @@ contract DepositsTest is Depositing {
         equal(compute.depositOf(0).collected, debit, "in the record");
     }
 
+    function test_collects_the_growth_of_a_leaf() public {
+        depositAs(owner, 100 * MOR);
+        for (uint256 debit = MOR; debit <= 3 * MOR; debit += MOR) {
+            passEpochs(1);
+            postFinal(debited(one(debit)));
+            compute.collect(0, leafOf(one(debit), 0));
+            (,, uint256 collected,) = compute.depositTotals();
+            equal(collected, debit, "no more than the leaf");
+        }
+    }
+
     /// A leaf above its deposit collects the deposit and no more.
     function test_collects_at_most_the_deposit() public {
         depositAs(owner, 10 * MOR);

@@ -167,7 +167,9 @@ contract SettlementTest is Network {
         Messages.Settlement memory s = draft();
         post(s);
         reverts(s, IComputeContract.SettlementPending.selector);
-        passEpochs(1);
+        vm.warp(block.timestamp + EPOCH - 1);
+        reverts(s, IComputeContract.SettlementPending.selector);
+        vm.warp(block.timestamp + 1);
         s = draft();
         s.previous = 0;
         reverts(s, IComputeContract.WrongPrevious.selector);

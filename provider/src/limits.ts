@@ -34,6 +34,8 @@ export const limits = {
   measureTokensMax: 256,
   /** Time for each of the two measurements, so that a start stays short. */
   measureMs: 400,
+  /** How often the window below is compared with the Offer: slower than Users come and go. */
+  speedCheckMs: 10_000,
   /** Answers of a rolling window whose speed is published. */
   speedSamplesMax: 64,
 } as const;

@@ -63,6 +63,14 @@ export class OfferPublisher {
     return own;
   }
 
+  /** The same as {@link publish} without waiting for it. */
+  replaceSoon(terms: OfferTerms): void {
+    this.publish(terms).catch((error: unknown) => {
+      // The Offer that stands is still good; the next occasion tries again.
+      this.#parts.logger.error({ err: error, model: terms.model }, "offer not replaced");
+    });
+  }
+
   /**
    * Withdraws a model's Offer, or every one: no slots, a higher sequence. Open Sessions go on.
    */
@@ -80,17 +88,8 @@ export class OfferPublisher {
     for (const own of this.offers) {
       const { message } = own.signed;
       if (message.slots === 0) continue;
-      if (message.validUntil - now < limits.offerMs / 2) void this.#renew(message);
+      if (message.validUntil - now < limits.offerMs / 2) this.replaceSoon(termsOf(message));
       else if (!held.has(own.hash)) void this.#enqueue(own);
-    }
-  }
-
-  async #renew(offer: Offer): Promise<void> {
-    try {
-      await this.publish(termsOf(offer));
-    } catch (error) {
-      // The Offer that stands is still good; the next Heartbeat tries again.
-      this.#parts.logger.error({ err: error, model: offer.model }, "offer not renewed");
     }
   }
 

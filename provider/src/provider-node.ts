@@ -29,6 +29,7 @@ import {
 } from "@lake-travis/platform";
 import { createSessionBook, type SessionBook } from "./core/session-book.ts";
 import { createSlotQueue } from "./core/slot-queue.ts";
+import { createSpeedWindow } from "./core/speed-window.ts";
 import { type MeasuredSpeed, measureSpeed } from "./engine/measure-speed.ts";
 import { HeartbeatLoop } from "./heartbeat.ts";
 import { createProviderApp } from "./http/provider-app.ts";
@@ -244,7 +245,8 @@ async function run(
   const endpoint = options.publicUrl ?? `https://${urlHost(host)}:${server.port}`;
   const offers = await makeOffers({ options, publisher, measured, endpoint, tls });
   heartbeat.start();
-  const stopTimers = startSweeping(keeper, clock, logger);
+  const correctSpeeds = speedCorrector({ measured, models, publisher, book, clock });
+  const stopTimers = startSweeping({ keeper, clock, logger, correctSpeeds });
   for (const { wanted } of measured) {
     const { handle, engine } = wanted;
     const terms = publisher.termsOf(handle);
@@ -270,7 +272,8 @@ function servedModels(
       const { slots } = engine.description;
       const queue = createSlotQueue({ slots, lines: () => keeper.lineIdsOf(handle) });
       const createdAtSeconds = Math.floor(clock.now() / 1_000);
-      return [handle, { handle, engine, queue, createdAtSeconds }];
+      const speed = createSpeedWindow();
+      return [handle, { handle, engine, queue, speed, createdAtSeconds }];
     }),
   );
 }
@@ -340,12 +343,42 @@ function watchEngine(parts: {
   });
 }
 
-function startSweeping(keeper: SessionKeeper, clock: Clock, logger: Logger): () => Promise<void> {
+/** Replaces an Offer whose speed its answers no longer reach, or reach again. */
+function speedCorrector(parts: {
+  readonly measured: readonly MeasuredModel[];
+  readonly models: ReadonlyMap<string, ServedModel>;
+  readonly publisher: OfferPublisher;
+  readonly book: SessionBook;
+  readonly clock: Clock;
+}): () => void {
+  const { measured, models, publisher, book, clock } = parts;
+  let checkedAt = clock.now();
+  return () => {
+    if (clock.now() - checkedAt < limits.speedCheckMs || book.refusal !== undefined) return;
+    checkedAt = clock.now();
+    for (const { wanted, speed } of measured) {
+      const terms = publisher.termsOf(wanted.handle);
+      if (terms.slots === 0) continue;
+      const known = { published: terms.milliTps, measured: speed.milliTpsFull };
+      const milliTps = models.get(wanted.handle)?.speed.judge(known) ?? terms.milliTps;
+      if (milliTps !== terms.milliTps) publisher.replaceSoon({ ...terms, milliTps });
+    }
+  };
+}
+
+function startSweeping(parts: {
+  readonly keeper: SessionKeeper;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly correctSpeeds: () => void;
+}): () => Promise<void> {
+  const { keeper, clock, logger } = parts;
   const stopping = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
         await keeper.sweep();
+        parts.correctSpeeds();
         await clock.sleep(limits.sweepMs, stopping.signal);
       } catch (error) {
         // An aborted sleep is the end; a full disk is told and tried again at the next sweep.

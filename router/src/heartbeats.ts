@@ -39,13 +39,14 @@ export class Heartbeats {
   /** By Provider: when its last beat came, and the newest `at` that it signed. */
   readonly #heard = new Map<Address, { heardAt: number; at: number }>();
   readonly #signedCloses = new Map<Hex, Signed<Close>>();
-  readonly #startedAt: number;
+  /** When this process began to listen, or went on after a pause. */
+  #listeningSince: number;
 
   constructor(machine: DurableMachine, edge: Edge, clock: Clock) {
     this.#machine = machine;
     this.#edge = edge;
     this.#clock = clock;
-    this.#startedAt = clock.now();
+    this.#listeningSince = clock.now();
   }
 
   /**
@@ -73,12 +74,17 @@ export class Heartbeats {
     const now = this.#clock.now();
     for (const [provider, { silent, sessions, offers }] of this.#machine.state.providers) {
       if (silent || sessions.size + offers.size === 0) continue;
-      const heardAt = this.#heard.get(provider)?.heardAt ?? this.#startedAt;
-      if (now - heardAt < coreLimits.providerSilentMs) continue;
+      const heardAt = this.#heard.get(provider)?.heardAt ?? 0;
+      if (now - Math.max(heardAt, this.#listeningSince) < coreLimits.providerSilentMs) continue;
       // A journal that fails ends the Router; nobody waits for this event.
       const event = { type: "provider-silent", provider, at: now } as const;
       this.#machine.submit(event).catch(() => undefined);
     }
+  }
+
+  /** This process was paused: what it did not hear meanwhile was not silence. */
+  resume(): void {
+    this.#listeningSince = this.#clock.now();
   }
 
   /** An Offer is a sign of life too. */

@@ -13,6 +13,8 @@ export const routerLimits = {
   heartbeatBytesMax: 16 * 1024 * 1024,
   /** How often due deadlines are looked at; deadlines are in whole seconds. */
   timerMs: 250,
+  /** A timer that is so late was paused (a sleeping laptop, a stopped process): it heard nobody. */
+  pauseMs: 2_000,
   /** How often a finished epoch is looked for; the chain's blocks are about a second apart. */
   settleMs: 500,
   /**

@@ -154,9 +154,18 @@ export class RouterNode implements Startable {
     const following = follower.run(signal).catch((error: unknown) => {
       if (!signal.aborted) logger.error({ err: error }, "ChainLost");
     });
+    let lastAt = clock.now();
     const timers = repeat(clock, routerLimits.timerMs, signal, () => {
+      const at = clock.now();
+      const paused = at - lastAt > routerLimits.pauseMs;
+      lastAt = at;
+      if (paused) {
+        heartbeats.resume();
+        machine.submit({ type: "router-resumed", at }).catch(() => undefined);
+        logger.warn("RouterResumed");
+      }
       // A journal that fails is told through `failed`.
-      machine.submit({ type: "time-passed", at: clock.now() }).catch(() => undefined);
+      machine.submit({ type: "time-passed", at }).catch(() => undefined);
       heartbeats.watch();
       return Promise.resolve();
     });

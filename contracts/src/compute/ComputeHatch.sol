@@ -26,7 +26,7 @@ abstract contract ComputeHatch is ComputeDeposits {
     function paySession(SessionProof calldata proof) external nonReentrant {
         Head memory h = _advance();
         (uint64 providers, uint64 owners,) = hatchEpochs();
-        _requireWindow(h, providers, owners);
+        _requireWindow(providers, owners);
         (bytes32 sessionId, uint256 amount, uint256 rate) = verifier.checkSession(proof);
         if (paidByHatch[sessionId]) revert SessionAlreadyPaid(sessionId);
         _checkEpoch(h, proof.ticket, proof.delegation);
@@ -45,7 +45,7 @@ abstract contract ComputeHatch is ComputeDeposits {
     function withdrawByHatch(uint256 number, DebitLeaf calldata leaf) external nonReentrant {
         Head memory h = _advance();
         (, uint64 owners,) = hatchEpochs();
-        _requireWindow(h, owners, type(uint64).max);
+        _requireWindow(owners, type(uint64).max);
         DepositSlot storage record = _deposit(number);
         _collect(h, number, record, leaf);
         _save(h);
@@ -54,9 +54,9 @@ abstract contract ComputeHatch is ComputeDeposits {
 
     /// @notice See IComputeContract.
     function withdrawWithoutProof(uint256 number) external nonReentrant {
-        Head memory h = _advance();
+        _advance();
         (,, uint64 withoutProof) = hatchEpochs();
-        _requireWindow(h, withoutProof, type(uint64).max);
+        _requireWindow(withoutProof, type(uint64).max);
         _takeRest(number, _deposit(number));
     }
 
@@ -71,9 +71,10 @@ abstract contract ComputeHatch is ComputeDeposits {
         withoutProof = owners + OWNER_EPOCHS;
     }
 
-    function _requireWindow(Head memory h, uint64 from, uint64 to) private view {
+    /// A pending settlement counts: its own checkpoint keeps every window shut.
+    function _requireWindow(uint64 from, uint64 to) private view {
         uint64 current = currentEpoch();
-        if (h.finalAt != 0 || current < from || current >= to) revert HatchClosed(from, to);
+        if (current < from || current >= to) revert HatchClosed(from, to);
     }
 
     function _takeRest(uint256 number, DepositSlot storage record) private {

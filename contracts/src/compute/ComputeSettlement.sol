@@ -36,9 +36,11 @@ abstract contract ComputeSettlement is ComputeState {
     function checkpoint() external nonReentrant {
         Head memory h = _advance();
         uint256 pool = computePool();
-        bool opened = collectedSums.posted != 0 || checkpoints[h.newestCheckpoint].available != 0;
+        bool opened = h.finalAt != 0 || books[h.finalBook].digest != 0
+            || checkpoints[h.newestCheckpoint].available != 0;
         if (opened || pool < FIRST_CHECKPOINT_MIN) revert CheckpointNotOpen();
         _writeCheckpoint(h, currentEpoch(), 0, pool);
+        emit Checkpointed(currentEpoch(), pool);
         _save(h);
     }
 
@@ -55,13 +57,12 @@ abstract contract ComputeSettlement is ComputeState {
         _checkTotals(last, settlement.totals, budgets);
         bytes32 digest = Messages.digest(domainSeparator, Messages.hashSettlement(settlement));
         // Its signatures are public; without this anyone could post it again.
-        if (isVoided[digest]) revert AlreadyVoided(digest);
+        if (depositSums.voidedAny && isVoided[digest]) revert AlreadyVoided(digest);
         registry.requireQuorum(settlement.epoch, digest, signatures);
         bool repaid = _checkpointAfter(h, settlement.totals, carried);
         _writeBook(books[1 - h.finalBook], settlement, digest, repaid);
         h.finalAt = uint40(block.timestamp + epochSeconds);
         _save(h);
-        ++collectedSums.posted;
         emit SettlementPosted(digest, settlement.epoch, msg.sender, h.finalAt, settlement);
     }
 
@@ -164,7 +165,6 @@ abstract contract ComputeSettlement is ComputeState {
         h.newestCheckpoint = uint8((h.newestCheckpoint + 1) % CHECKPOINTS);
         checkpoints[h.newestCheckpoint] =
             Checkpoint(uint32(epoch), uint88(carried), uint88(available));
-        emit Checkpointed(epoch, carried, available);
     }
 
     function _writeBook(
@@ -177,14 +177,16 @@ abstract contract ComputeSettlement is ComputeState {
         book.digest = digest;
         book.creditRoot = settlement.creditRoot;
         book.debitRoot = settlement.debitRoot;
-        (book.allowanceCredits, book.modelEmission, book.epoch, book.postedAt) = (
-            uint88(totals.allowanceCredits),
-            uint88(totals.modelEmission),
-            uint32(settlement.epoch),
-            uint40(block.timestamp)
-        );
-        (book.agentEmission, book.paidCredits, book.deposits, book.repaid) =
-            (uint88(totals.agentEmission), uint88(totals.paidCredits), totals.deposits, repaid);
-        (book.debits, book.poster) = (uint88(totals.debits), msg.sender);
+        // Slot by slot: the compiler would write the packed fields one after another.
+        uint256 first = totals.allowanceCredits | totals.modelEmission << 88
+            | uint256(settlement.epoch) << 176 | block.timestamp << 208;
+        uint256 second = totals.agentEmission | totals.paidCredits << 88
+            | uint256(totals.deposits) << 176 | (repaid ? uint256(1) << 240 : 0);
+        uint256 third = totals.debits | uint256(uint160(msg.sender)) << 88;
+        assembly ("memory-safe") {
+            sstore(add(book.slot, 3), first)
+            sstore(add(book.slot, 4), second)
+            sstore(add(book.slot, 5), third)
+        }
     }
 }

@@ -3,12 +3,12 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {ReentrancyGuardTransient} from
     "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {BudgetCurve} from "../BudgetCurve.sol";
 import {EpochClock} from "../EpochClock.sol";
 import {Messages} from "../Messages.sol";
+import {SortedProof} from "../SortedProof.sol";
 import {IComputeContract} from "../interfaces/IComputeContract.sol";
 import {INodeRegistry} from "../interfaces/INodeRegistry.sol";
 import {SessionVerifier} from "./SessionVerifier.sol";
@@ -51,13 +51,13 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         uint88 deposited;
         uint88 withdrawn;
         uint64 count;
+        /// Whether `isVoided` holds anything: it is read only then.
+        bool voidedAny;
     }
 
     struct CollectedSums {
         uint88 collected;
         uint88 bonds;
-        /// Settlements posted and not voided.
-        uint32 posted;
     }
 
     struct BookSlot {
@@ -190,12 +190,29 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         return (head.claimed, head.claimLimit);
     }
 
-    function _load() private view returns (Head memory) {
-        return head;
+    /// The compiler would read and write the one slot field by field.
+    function _load() private view returns (Head memory h) {
+        assembly ("memory-safe") {
+            let word := sload(head.slot)
+            let mask := 0xffffffffffffffffffffff
+            mstore(h, and(word, mask))
+            mstore(add(h, 0x20), and(shr(88, word), mask))
+            mstore(add(h, 0x40), and(shr(176, word), 0xffffffffff))
+            mstore(add(h, 0x60), and(shr(216, word), 0xff))
+            mstore(add(h, 0x80), and(shr(224, word), 0xff))
+            mstore(add(h, 0xa0), shr(232, word))
+        }
     }
 
+    /// Writes `head` in one go; each field of `h` is within its width by its type.
     function _save(Head memory h) internal {
-        head = h;
+        assembly ("memory-safe") {
+            let word := or(mload(h), shl(88, mload(add(h, 0x20))))
+            word := or(word, shl(176, mload(add(h, 0x40))))
+            word := or(word, shl(216, mload(add(h, 0x60))))
+            word := or(word, shl(224, mload(add(h, 0x80))))
+            sstore(head.slot, or(word, shl(232, mload(add(h, 0xa0)))))
+        }
     }
 
     /// What `head` will be once the pending settlement's time has been taken note of.
@@ -238,7 +255,7 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         h.openDemands = 0;
         h.newestCheckpoint = uint8((h.newestCheckpoint + CHECKPOINTS - 1) % CHECKPOINTS);
         isVoided[book.digest] = true;
-        --collectedSums.posted;
+        depositSums.voidedAny = true;
         emit SettlementVoided(book.digest, book.epoch);
     }
 
@@ -276,7 +293,7 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
     function _requireLeaf(bytes32 root, uint256 number, DebitLeaf calldata leaf) internal pure {
         bytes32 inner = keccak256(abi.encode(number, leaf.cumulativeDebit, leaf.salt));
         bytes32 outer = keccak256(abi.encode(inner));
-        if (!MerkleProof.verifyCalldata(leaf.proof, root, outer)) revert ProofInvalid();
+        if (!SortedProof.verify(leaf.proof, root, outer)) revert ProofInvalid();
     }
 
     function _deposit(uint256 number) internal view returns (DepositSlot storage record) {

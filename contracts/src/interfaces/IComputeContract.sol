@@ -72,7 +72,8 @@ interface IComputeContract {
     }
 
     event Funded(Bucket indexed bucket, address indexed from, uint256 amount);
-    event Checkpointed(uint64 indexed postEpoch, uint256 carriedBudgets, uint256 available);
+    /// @notice The first one; later ones follow from the totals of each SettlementPosted.
+    event Checkpointed(uint64 indexed postEpoch, uint256 available);
     event SettlementPosted(
         bytes32 indexed digest,
         uint64 indexed epoch,

@@ -40,20 +40,30 @@ export async function* serveGeneration(
   // Who leaves in the middle has had an answer; who leaves before its first token has not.
   let outcome: Outcome = "dropped";
   let isFirst = true;
+  const made = { tokens: 0, engineMs: 0 };
+  let resumedAt = clock.now();
   try {
     for await (const event of model.engine.generate(generation, signal)) {
       if (event.type === "token-delta") {
-        if (isFirst) countFirstToken(line.current.tally, clock.now() - arrivedAt);
+        const now = clock.now();
+        if (isFirst) countFirstToken(line.current.tally, now - arrivedAt);
+        else {
+          made.tokens += event.tokens;
+          // Only the engine's own time: what the reader takes between two events is not its fault.
+          made.engineMs += now - resumedAt;
+        }
         isFirst = false;
         line.current.tally.tokens += event.tokens;
       }
       if (event.type !== "prompt-read") outcome = "answered";
       yield event;
+      resumedAt = clock.now();
     }
   } catch (error) {
     if (!signal.aborted && !isUserFault(error)) outcome = "failed";
     throw error;
   } finally {
+    if (outcome === "answered") model.speed.note(made);
     countEnd(line.current.tally, clock.now(), outcome);
     release();
   }

@@ -12,6 +12,7 @@ import {
 } from "@lake-travis/platform";
 import { createSessionBook, type SessionBook } from "../core/session-book.ts";
 import { createSlotQueue } from "../core/slot-queue.ts";
+import { createSpeedWindow } from "../core/speed-window.ts";
 import { createProviderApp } from "../http/provider-app.ts";
 import { openAppendFile } from "../journal/append-file.ts";
 import { restoreBook } from "../journal/book-journal.ts";
@@ -67,7 +68,10 @@ export async function createRig(
   const keeper = new SessionKeeper({ book, journal, restored, clock, random, logger, onNews });
   const queue = createSlotQueue({ slots, lines: () => keeper.lineIdsOf(rigModel) });
   const models = new Map<string, ServedModel>([
-    [rigModel, { handle: rigModel, engine, queue, createdAtSeconds: 0 }],
+    [
+      rigModel,
+      { handle: rigModel, engine, queue, speed: createSpeedWindow(), createdAtSeconds: 0 },
+    ],
   ]);
   const isRouterSignature = (): boolean => false;
   const app = createProviderApp({ keeper, clock, logger, isRouterSignature, models });

@@ -1,10 +1,4 @@
-import {
-  type Address,
-  type ChainBlock,
-  type ChainEvent,
-  epochAt,
-  type Hex,
-} from "@lake-travis/protocol";
+import { type Address, type ChainBlock, type ChainEvent, epochAt } from "@lake-travis/protocol";
 import { endSessionsOf } from "./closing.ts";
 import { userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";

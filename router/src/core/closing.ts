@@ -1,10 +1,8 @@
 import {
   type CloseReason,
-  chargedSeconds,
   faultOf,
   fundCharge,
   type Hex,
-  limits,
   type Party,
   parties,
   closeReasons,
@@ -16,9 +14,9 @@ import {
 import { coreLimits } from "./core-limits.ts";
 import type { ReceivedClose, ReceivedTick, RouterEvent } from "./events.ts";
 import { dispatchLine } from "./matching.ts";
-import { debitDeposits, release, reserve, spend, userOf } from "./money.ts";
+import { debitDeposits, release, spend, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
-import { changeUsed, notify, providerOf } from "./providers.ts";
+import { changeUsed, providerOf } from "./providers.ts";
 import { deadlinesOf, type Ending, notifyEnd, secondsCharged, stopMeter } from "./metering.ts";
 import { recordOf, speedOf } from "./records.ts";
 import { ledgerOf, reportOf } from "./settling.ts";
@@ -102,13 +100,16 @@ function endSession(state: RouterState, session: Session, ending: Ending, out: O
 /** Looks at a Session whose deadline may have come. */
 export function checkSession(state: RouterState, session: Session, at: number, out: Outcome): void {
   if (session.phase === "closing") return;
+  const { connectsUntil, ticksUntil, endsAt } = deadlinesOf(state, session);
   if (session.phase === "granted") {
-    if (at < session.ticket.connectBy + coreLimits.beatSlackMs) return;
+    if (at < connectsUntil) {
+      schedule(state, connectsUntil, `s:${session.id}`);
+      return;
+    }
     userOf(state, session.user).lapses += 1;
     endSession(state, session, { at, party: "user", reason: "ticket-lapsed" }, out);
     return;
   }
-  const { ticksUntil, endsAt } = deadlinesOf(session);
   if (at >= endsAt) {
     const reason = session.boundBy === "money" ? "credit-spent" : "time-reached";
     endSession(state, session, { at: endsAt, party: "router", reason }, out);
@@ -181,7 +182,7 @@ function connect(state: RouterState, session: Session, at: number, out: Outcome)
   session.measuredFrom = at;
   out.effects.push({ type: "session-opened", sessionId: session.id });
   if (session.ticket.epoch < state.openEpoch) cutSession(state, session, at, out);
-  else schedule(state, deadlinesOf(session).ticksUntil, `s:${session.id}`);
+  else schedule(state, deadlinesOf(state, session).ticksUntil, `s:${session.id}`);
 }
 
 function receiveTick(

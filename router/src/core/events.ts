@@ -51,7 +51,8 @@ export type RouterEvent =
       /** Salts debit leaves and pseudonyms; never revealed. */
       readonly secret: Hex;
     }
-  | { readonly type: "router-restarted"; readonly at: number }
+  /** After a restart nobody waits for answers; after a pause of the same process they do. */
+  | { readonly type: "router-restarted" | "router-resumed"; readonly at: number }
   | { readonly type: "blocks-followed"; readonly blocks: readonly ChainBlock[] }
   | {
       readonly type: "epoch-began";

@@ -58,15 +58,22 @@ export function notifyEnd(state: RouterState, session: Session, at: number): voi
   });
 }
 
-/** When Ticks run out, and when money or time does. */
-export function deadlinesOf(session: Session): {
+/** Until when a Session may go without its connection, its next Tick, or more money and time. */
+export interface Deadlines {
+  readonly connectsUntil: number;
   readonly ticksUntil: number;
   readonly endsAt: number;
-} {
-  const covered = session.measuredFrom + (session.tick?.seconds ?? 0) * 1000;
+}
+
+/** A Session's deadlines as it stands, with time to be heard anew after the Router was away. */
+export function deadlinesOf(state: RouterState, session: Session): Deadlines {
+  const { ticket, tick, measuredFrom } = session;
+  const anew = state.resumedAt + coreLimits.providerSilentMs;
+  const covered = measuredFrom + (tick?.seconds ?? 0) * 1000;
   return {
-    ticksUntil: covered + limits.tickGraceMs + coreLimits.beatSlackMs,
-    endsAt: session.measuredFrom + session.ticket.maxSeconds * 1000,
+    connectsUntil: Math.max(ticket.connectBy + coreLimits.beatSlackMs, anew),
+    ticksUntil: Math.max(covered + limits.tickGraceMs + coreLimits.beatSlackMs, anew),
+    endsAt: measuredFrom + ticket.maxSeconds * 1000,
   };
 }
 

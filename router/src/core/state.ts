@@ -213,6 +213,8 @@ export interface RouterState {
   secret: Hex;
   /** The newest block that brought something. */
   blockNumber: number;
+  /** When the Router was last away itself and came back: until then nobody's silence counts. */
+  resumedAt: number;
   /** The epoch of that block, and of its first block the supply then. */
   epoch: number;
   supply: bigint;
@@ -285,6 +287,7 @@ export function createState(): RouterState {
     schedule: { genesisMs: 0, lengthMs: 86_400_000 },
     secret: zero,
     blockNumber: -1,
+    resumedAt: 0,
     epoch: -1,
     supply: 0n,
     supplyAtStart: 0n,

@@ -155,6 +155,23 @@ describe("a Session's end", () => {
   });
 });
 
+describe("a Router that was away", () => {
+  it("lets Sessions go on, and gives everyone time to be heard anew", () => {
+    const world = new CoreWorld();
+    const [open, granted] = [world.open(0), world.open(0)];
+    world.beat(open, { connected: true, tick: { seconds: 2 } });
+    world.now += 15_000;
+    world.submit({ type: "router-restarted", at: world.now });
+    world.submit({ type: "time-passed", at: world.now });
+    assert.equal(world.state.sessions.size, 2);
+    world.beat(open, { tick: { seconds: 17 } });
+    world.pass(2_000);
+    assert.equal(world.state.sessions.get(open.id)?.phase, "open");
+    world.pass(8_000);
+    assert.equal(world.state.ended.get(granted.id)?.endReason, "ticket-lapsed");
+  });
+});
+
 describe("an epoch's end", () => {
   it("continues a Session without gap, slot or second minimum", () => {
     const world = new CoreWorld({ minSeconds: 5 });

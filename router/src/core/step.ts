@@ -52,7 +52,10 @@ function apply(state: RouterState, event: RouterEvent, out: Outcome): void {
     case "router-founded":
       return found(state, event, out);
     case "router-restarted":
-      return restart(state, event.at, out);
+      dropPending(state, out);
+      return resume(state, event.at, out);
+    case "router-resumed":
+      return resume(state, event.at, out);
     case "blocks-followed":
       return followBlocks(state, event.blocks, out);
     case "epoch-began":
@@ -101,11 +104,11 @@ function found(
   state.secret = secret;
 }
 
-function restart(state: RouterState, at: number, out: Outcome): void {
-  if (state.pending.size === 0) return;
+/** While the Router was away it heard nothing: everyone gets time anew to be heard. */
+function resume(state: RouterState, at: number, out: Outcome): void {
+  if (state.sessions.size === 0) return;
   out.changed = true;
-  dropPending(state, out);
-  passTime(state, at, out);
+  state.resumedAt = at;
 }
 
 function passTime(state: RouterState, at: number, out: Outcome): void {

@@ -28,11 +28,16 @@ export class Compaction {
     this.#last = this.#last.then(() => this.#make(sealed + 1));
   }
 
+  /** Waits until every snapshot that was begun is made. */
+  async finish(): Promise<void> {
+    await this.#last;
+  }
+
   /** Ends a snapshot under way; its draft is overwritten by the next one. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#worker?.terminate();
-    await this.#last;
+    await this.finish();
   }
 
   async #make(number: number): Promise<void> {

@@ -17,8 +17,9 @@ import { createLogger } from "@lake-travis/platform";
 import { stateHash } from "../core/state-hash.ts";
 import { DurableMachine } from "../durable-machine.ts";
 import { addressOf, CoreWorld } from "../test-support/core-world.ts";
+import { Compaction } from "./compaction.ts";
 import { decodeFrames, encodeFrame } from "./frame.ts";
-import { Journal, segmentName, snapshotName } from "./journal.ts";
+import { Journal, listJournal, segmentName, snapshotName } from "./journal.ts";
 import { encodeEvent, recover, writeSnapshot } from "./recover.ts";
 
 let folder: string;
@@ -61,6 +62,19 @@ describe("a journal", () => {
     const shorter = await recover(folder);
     assert.equal(stateHash(shorter.state), expected);
     assert.equal(shorter.replayed, world.events.length - 21);
+  });
+
+  it("makes its snapshots in a thread of their own, and keeps two", async () => {
+    const world = busyWorld();
+    await write(world, 7);
+    const compaction = new Compaction(folder, createLogger({ name: "test", level: "silent" }));
+    for (const sealed of [1, 2, 3]) compaction.begin(sealed);
+    await compaction.finish();
+    const { snapshots } = await listJournal(folder);
+    assert.deepEqual(snapshots, [3, 4]);
+    const recovered = await recover(folder);
+    assert.equal(stateHash(recovered.state), stateHash(world.state));
+    assert.equal(recovered.replayed, world.events.length - 21);
   });
 
   it("falls back to the events where a snapshot is damaged", async () => {
