@@ -2253,7 +2253,6 @@ export const computeContractAbi = [
     name: "Checkpointed",
     inputs: [
       { name: "postEpoch", type: "uint64", indexed: true, internalType: "uint64" },
-      { name: "carriedBudgets", type: "uint256", indexed: false, internalType: "uint256" },
       { name: "available", type: "uint256", indexed: false, internalType: "uint256" },
     ],
     anonymous: false,

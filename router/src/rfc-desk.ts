@@ -60,8 +60,9 @@ export class RfcDesk {
     });
     this.#waiters.set(event.hash, { resolve, reject });
     try {
-      await this.#machine.require(event);
-      return await promise;
+      // Both at once: the outcome may come before the event that asked for it is on the disk.
+      const [grant] = await Promise.all([promise, this.#machine.require(event)]);
+      return grant;
     } finally {
       cancel();
       this.#waiters.delete(event.hash);
