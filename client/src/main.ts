@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { reportFailure } from "@lake-travis/platform";
-import { registryCommands } from "@lake-travis/registry";
+import { registryCommands } from "@lake-travis/registry/cli";
 import { createLakeContext, withLakeOptions } from "./cli/lake-context.ts";
 import { createUpCommand } from "./cli/up-command.ts";
 

@@ -72,6 +72,6 @@ contract ComputeContract is ComputeSettlement, ComputeHatch {
         }
         h.claimed = uint88(claimed);
         claimedBy[account] = cumulativeCredit;
-        emit Claimed(account, amount, cumulativeCredit);
+        emit Claimed(account, cumulativeCredit);
     }
 }

@@ -2262,7 +2262,6 @@ export const computeContractAbi = [
     name: "Claimed",
     inputs: [
       { name: "account", type: "address", indexed: true, internalType: "address" },
-      { name: "amount", type: "uint256", indexed: false, internalType: "uint256" },
       { name: "cumulativeCredit", type: "uint256", indexed: false, internalType: "uint256" },
     ],
     anonymous: false,

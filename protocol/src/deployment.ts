@@ -13,6 +13,8 @@ export interface Deployment {
   readonly modelRegistry: Address;
   readonly nodeRegistry: Address;
   readonly computeContract: Address;
+  /** IPFS gateways of nodes that hold this network's models, to begin with. */
+  readonly holders?: readonly string[];
 }
 
 /** The EIP-712 domain of a network's messages. */

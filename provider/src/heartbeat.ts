@@ -106,11 +106,13 @@ export class HeartbeatLoop {
       if (this.#isLost) logger.info("the Router answers again");
       this.#isLost = false;
       await confirm();
+      if (report.hasMore) this.beatSoon();
       await keeper.applyReply(reply);
       onOffersHeld(new Set(reply.offers));
     } catch (error) {
-      if (!(error instanceof LakeError)) throw error;
-      if (!this.#isLost) logger.warn({ code: error.code }, `heartbeat: ${error.message}`);
+      // Whatever it was, the next beat tries again: Sessions depend on this loop.
+      if (!(error instanceof LakeError)) logger.error({ err: error }, "heartbeat failed");
+      else if (!this.#isLost) logger.warn({ code: error.code }, `heartbeat: ${error.message}`);
       this.#isLost = true;
     }
   }

@@ -20,8 +20,8 @@ export const limits = {
   heartbeatMs: 1_000,
   /** A Router that needs longer for a Heartbeat is treated as gone for this beat. */
   heartbeatTimeoutMs: 5_000,
-  /** Reports in one Heartbeat; the rest goes with the next, so the body stays below 64 KiB. */
-  reportsPerBeatMax: 64,
+  /** Reports of each kind in one Heartbeat, 1 kB all together; the rest goes at once behind it. */
+  reportsPerBeatMax: 256,
   /** An Offer stands so long; it is renewed at half of it. */
   offerMs: 600_000,
   /** The journal is rewritten without ended Sessions when it has grown beyond this. */

@@ -75,6 +75,8 @@ export interface Report {
   readonly connected: readonly Hex[];
   readonly ticks: readonly CountersignedTick[];
   readonly closes: readonly Signed<Close>[];
+  /** More waits than one Heartbeat holds. */
+  readonly hasMore: boolean;
 }
 
 /** Opens, ticks and ends Sessions, durably. */
@@ -253,7 +255,10 @@ export class SessionKeeper {
       );
       await Promise.all(told);
     };
-    return { report: { connected, ticks, closes }, confirm };
+    const max = limits.reportsPerBeatMax;
+    const hasMore =
+      this.#connected.size > max || this.#ticked.size > max || this.#closed.size > max;
+    return { report: { connected, ticks, closes, hasMore }, confirm };
   }
 
   /** Does what the Router's answer to a Heartbeat says. One bad item does not stop the others. */

@@ -34,4 +34,3 @@ export { publishModel, type Publication, type PublishRequest } from "./publish-m
 export { pullModel, type PulledModel, type PullPlan, type PullRequest } from "./pull-model.ts";
 export { resolveVersion } from "./resolve-version.ts";
 export { SimulatedModelNames } from "./simulated-model-names.ts";
-export { registryCommands, type CommandContext } from "./cli/registry-commands.ts";

@@ -27,7 +27,7 @@ export const routerLimits = {
   /**
    * Events in one journal file; then a snapshot is made off the main thread and a new one begun.
    */
-  journalEventsMax: 100_000,
+  journalEventsMax: 50_000,
   /** The same in bytes, so that no recovery reads more than this. */
   journalBytesMax: 256 * 1024 * 1024,
   /** One journal entry; the largest is a Heartbeat. */

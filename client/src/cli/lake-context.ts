@@ -11,7 +11,7 @@ import {
   readDeployment,
   requireContracts,
 } from "@lake-travis/platform/chain";
-import type { CommandContext } from "@lake-travis/registry";
+import type { CommandContext } from "@lake-travis/registry/cli";
 
 /** What every `lake` command may be told before its own name. */
 export interface LakeOptions {
@@ -59,6 +59,7 @@ export function createLakeContext(lake: Command): CommandContext & { close(): vo
       }
       return createModelNames(chain, systemRandom, chain.as(readKey(walletKeyFile)));
     },
+    holders: async () => readDeployment(options().deployment).holders ?? [],
     close: () => chain?.close(),
   };
 }

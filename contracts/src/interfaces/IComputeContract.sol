@@ -83,7 +83,8 @@ interface IComputeContract {
     );
     event SettlementFinalised(bytes32 indexed digest, uint64 indexed epoch, uint256 posterRepayment);
     event SettlementVoided(bytes32 indexed digest, uint64 indexed epoch);
-    event Claimed(address indexed account, uint256 amount, uint256 cumulativeCredit);
+    /// @notice `account` has been paid `cumulativeCredit` wei in all.
+    event Claimed(address indexed account, uint256 cumulativeCredit);
     event Deposited(uint256 indexed number, address indexed owner, address from, uint256 amount);
     event WithdrawalAnnounced(uint256 indexed number, uint256 amount, uint64 epoch);
     /// @notice `collected` is the deposit's cumulative debit booked so far, wei.

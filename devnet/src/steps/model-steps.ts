@@ -34,6 +34,7 @@ export async function publishStep(place: Workplace, chain: ChainClient): Promise
     }
     const { ready } = await network.startBuilder(actors.builder);
     gatewayUrl = String(ready["gatewayUrl"]);
+    network.writeDeployment({ ...chain.deployment, holders: [gatewayUrl] });
     const digest = String(ready["manifestDigest"]);
     const resolved = (await chain.read("modelRegistry", "resolve", [name, tag, 0])) as {
       manifestDigest: Hex;
