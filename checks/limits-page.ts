@@ -1,4 +1,4 @@
-/* Writes LIMITS.md from the `limits` objects in the code, so that the page cannot drift from them. */
+/* Writes LIMITS.md from the `limits` objects in the code, so that the page cannot drift away. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";

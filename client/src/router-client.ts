@@ -23,7 +23,7 @@ import {
 } from "@lake-travis/protocol";
 import { createHttpClient, type HttpClient } from "@lake-travis/platform";
 
-/** A Router's HTTP interface with its types. Every call throws `router-unreachable` or its error. */
+/** A Router's HTTP interface, typed. Calls throw `router-unreachable` or the Router's error. */
 export interface RouterClient {
   status(): Promise<RouterStatus>;
   delegate(request: DelegationRequest): Promise<DelegationReceipt>;

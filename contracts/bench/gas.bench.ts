@@ -25,7 +25,10 @@ export async function measureGas(counts: readonly number[] = routerCounts): Prom
   for (const count of counts) {
     const chain = await startLocalChain();
     try {
-      Object.assign(table, await measureSettling(chain, await registerRouters(chain, count), count));
+      Object.assign(
+        table,
+        await measureSettling(chain, await registerRouters(chain, count), count),
+      );
       if (count === 5 || counts.length === 1) Object.assign(table, await measureModels(chain));
     } finally {
       await chain.stop();

@@ -3,7 +3,14 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { BaseWallet, Contract, getCreateAddress, JsonRpcProvider, Network, SigningKey } from "ethers";
+import {
+  BaseWallet,
+  Contract,
+  getCreateAddress,
+  JsonRpcProvider,
+  Network,
+  SigningKey,
+} from "ethers";
 import { AbiCoder, keccak256, toUtf8Bytes } from "ethers";
 import {
   computeContractAbi,
@@ -68,7 +75,9 @@ async function deploy(provider: JsonRpcProvider, child: ChildProcess): Promise<L
   const deployer = walletOf("deployer", provider);
   await provider.send("anvil_setBalance", [deployer.address, "0xffffffffffffffffffff"]);
   const genesis = (await provider.getBlock("latest"))?.timestamp ?? 0;
-  const addresses = [0, 1, 2, 3].map((nonce) => getCreateAddress({ from: deployer.address, nonce }));
+  const addresses = [0, 1, 2, 3].map((nonce) =>
+    getCreateAddress({ from: deployer.address, nonce }),
+  );
   const [morAt, registryAt, computeAt, modelsAt] = addresses;
   const me = deployer.address;
   const plan = [
@@ -82,7 +91,8 @@ async function deploy(provider: JsonRpcProvider, child: ChildProcess): Promise<L
     [modelRegistryAbi, modelRegistryBytecode, [epochSeconds, genesis, morAt, computeAt, 1, mor]],
   ] as const;
   for (const [abi, bytecode, args] of plan) {
-    const types = abi.find((entry) => entry.type === "constructor")?.inputs.map((i) => i.type) ?? [];
+    const types =
+      abi.find((entry) => entry.type === "constructor")?.inputs.map((i) => i.type) ?? [];
     const data = bytecode + AbiCoder.defaultAbiCoder().encode(types, args).slice(2);
     await (await deployer.sendTransaction({ data, gasLimit: 12_000_000 })).wait();
   }

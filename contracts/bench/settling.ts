@@ -1,7 +1,8 @@
 // Routers that co-sign settlements, and the sparse Merkle trees that a benchmark needs: a path of
 // given depth costs the same gas as one in a tree of 2^depth leaves.
-import { AbiCoder, keccak256, TypedDataEncoder } from "ethers";
+import { AbiCoder, Contract, keccak256, TypedDataEncoder } from "ethers";
 import type { BaseWallet } from "ethers";
+import { devMorAbi, nodeRegistryAbi } from "../src/index.ts";
 import type { LocalChain } from "./local-chain.ts";
 import { walletOf } from "./local-chain.ts";
 
@@ -63,10 +64,10 @@ export async function registerRouters(chain: LocalChain, count: number): Promise
     const key = walletOf(`router-key-${String(i)}`, chain.provider);
     await chain.provider.send("anvil_setBalance", [account.address, "0xffffffffffffffff"]);
     await chain.gasOf(chain.mor, "transfer", [account.address, stake]);
-    const mor = chain.mor.connect(account) as typeof chain.mor;
+    const mor = new Contract(await chain.mor.getAddress(), devMorAbi, account);
     await chain.gasOf(mor, "approve", [registryAddress, stake]);
     const consent = await key.signTypedData(chain.domain, keyTypes, { account: account.address });
-    const registry = chain.nodeRegistry.connect(account) as typeof chain.nodeRegistry;
+    const registry = new Contract(registryAddress, nodeRegistryAbi, account);
     const nobody = "0x0000000000000000000000000000000000000000";
     await chain.gasOf(registry, "register", [2, key.address, consent, stake, nobody]);
     pairs.push({ account, key });
@@ -85,7 +86,8 @@ export async function postSettlement(
     compute.getFunction("currentEpoch")() as Promise<bigint>,
     compute.getFunction("finalSettlement")() as Promise<{ digest: string }>,
   ]);
-  const word = (text: string): string => keccak256(coder.encode(["string", "uint64"], [text, epoch]));
+  const word = (text: string): string =>
+    keccak256(coder.encode(["string", "uint64"], [text, epoch]));
   const settlement = {
     epoch: epoch - 1n,
     round: 0,

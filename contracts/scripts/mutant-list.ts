@@ -54,8 +54,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "invariant: nothing is stuck",
     hatch,
-    "function withdrawWithoutProof(uint256 number) external nonReentrant {\n        Head memory h = _advance();",
-    "function withdrawWithoutProof(uint256 number) external nonReentrant {\n        Head memory h = _advance();\n        if (number == 3) revert NothingToWithdraw();",
+    "        _takeRest(number, _deposit(number));",
+    "        if (number == 3) return;\n        _takeRest(number, _deposit(number));",
     "Invariant",
   ],
   [
@@ -86,7 +86,7 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
     state,
     "if (h.finalAt == 0 || block.timestamp < h.finalAt) return h;\n        if (h.openDemands != 0)",
     "if (h.finalAt == 0 || block.timestamp + 1 < h.finalAt) return h;\n        if (h.openDemands != 0)",
-    "Invariant",
+    "Settlement",
   ],
   [
     "finality after half an epoch",
@@ -211,15 +211,15 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "a slashed Router still signs",
     "NodeRegistry.sol",
-    "role != Role.Router || slashed",
-    "role != Role.Router",
+    "if (node.slashed) delete routerSnapshot[account];",
+    "",
     "NodeRegistry",
   ],
   [
     "a Provider signs settlements",
     "NodeRegistry.sol",
-    "role != Role.Router || slashed",
-    "slashed",
+    "if (node.role == Role.Router) routerSnapshot[account]",
+    "routerSnapshot[account]",
     "NodeRegistry",
   ],
   [
@@ -344,8 +344,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "name without delay",
     "ModelRegistry.sol",
-    "if (block.number < made + revealDelayBlocks)",
-    "if (block.number < made)",
+    "if (block.number < from) revert",
+    "if (block.number < made) revert",
     "ModelRegistry",
   ],
   [

@@ -330,8 +330,8 @@ library Messages {
         }
     }
 
-    /// @dev Both structs are static, so calldata holds them as they are hashed. Dirty high bits of a
-    /// short field can only make the hash one that nobody signed.
+    /// @dev Both structs are static, so calldata holds them as they are hashed. Dirty high bits of
+    /// a short field can only make the hash one that nobody signed.
     function hashSettlement(Settlement calldata m) internal pure returns (bytes32 result) {
         bytes32 totalsHash = hashTotals(m.totals);
         bytes32 typeHash = SETTLEMENT_TYPEHASH;

@@ -89,7 +89,9 @@ contract ModelRegistry is EpochClock, ReentrancyGuardTransient, IModelRegistry {
     function commit(bytes32 commitment) external {
         uint256 made = committedAt[commitment];
         // An expired commitment may be made again; a live one is not restarted by a stranger.
-        if (made != 0 && block.number <= made + REVEAL_BLOCKS_MAX) revert AlreadyCommitted(commitment);
+        if (made != 0 && block.number <= made + REVEAL_BLOCKS_MAX) {
+            revert AlreadyCommitted(commitment);
+        }
         committedAt[commitment] = block.number;
         emit Committed(msg.sender, commitment);
     }
@@ -288,8 +290,10 @@ contract ModelRegistry is EpochClock, ReentrancyGuardTransient, IModelRegistry {
     function _spendCommitment(bytes32 commitment) private {
         uint256 made = committedAt[commitment];
         if (made == 0) revert CommitmentMissing(commitment);
-        if (block.number < made + revealDelayBlocks) revert RevealTooEarly(made + revealDelayBlocks);
-        if (block.number > made + REVEAL_BLOCKS_MAX) revert RevealTooLate(made + REVEAL_BLOCKS_MAX);
+        uint256 from = made + revealDelayBlocks;
+        uint256 until = made + REVEAL_BLOCKS_MAX;
+        if (block.number < from) revert RevealTooEarly(from);
+        if (block.number > until) revert RevealTooLate(until);
         delete committedAt[commitment];
     }
 

@@ -278,7 +278,7 @@ contract NodeRegistry is EpochClock, ReentrancyGuardTransient, INodeRegistry {
         nodeOfKey[signingKey] = msg.sender;
     }
 
-    /// A newcomer to a full list names a Router with less stake, which unbonds; no list is searched.
+    /// A newcomer to a full list names a Router with less stake, which unbonds; none is searched.
     function _makeRoom(uint256 stake, address displaced) private {
         if (activeRouters < MAX_ROUTERS) {
             ++activeRouters;

@@ -131,7 +131,7 @@ contract SettlementTest is Network {
         check(compute.budgetOf(nowEpoch()) > 0, "the present is known");
     }
 
-    function test_settles_and_becomes_final_one_epoch_later(bytes32 root, uint256 allowance) public {
+    function test_becomes_final_one_epoch_later(bytes32 root, uint256 allowance) public {
         passEpochs(1);
         allowance = bound(allowance, 0, compute.budgetOf(1));
         Messages.Settlement memory s = draft();

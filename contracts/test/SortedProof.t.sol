@@ -16,7 +16,10 @@ contract SortedProofTest is Asserting {
         return SortedProof.verify(proof, root, leaf);
     }
 
-    function test_equals_openzeppelin(bytes32[] memory proof, bytes32 leaf, bytes32 other) public view {
+    function test_equals_openzeppelin(bytes32[] memory proof, bytes32 leaf, bytes32 other)
+        public
+        view
+    {
         bytes32 root = MerkleProof.processProof(proof, leaf);
         check(this.ours(proof, root, leaf), "same root");
         vm.assume(other != root);

@@ -30,7 +30,7 @@ export interface ChildOptions {
 
 const stopMsMax = 12_000;
 
-/** Starts a process and waits until it is ready. Throws `child-failed` or what the child reported. */
+/** Starts a process and waits till it is ready. Throws `child-failed` or what the child says. */
 export async function startChild(options: ChildOptions): Promise<Child> {
   const { args, command, logFile, name, onSpawn, probe, readyMsMax } = options;
   mkdirSync(dirname(logFile), { recursive: true });

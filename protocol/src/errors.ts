@@ -129,7 +129,7 @@ export class LakeError extends Error {
   }
 }
 
-/** Reads a peer's failure; what is not one of ours becomes `fallback` with the status in its data. */
+/** Reads a peer's failure; what is not one of ours becomes `fallback` with the status as data. */
 export function errorFromBody(body: unknown, status: number, fallback: ErrorCode): LakeError {
   const error = (body as Partial<ErrorBody> | null)?.error;
   if (typeof error?.code === "string" && error.code in errorStatus) {

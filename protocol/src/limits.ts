@@ -28,7 +28,7 @@ export const limits = {
   connectMsMax: 10_000,
   /** How long a Provider has to answer the liveness check. */
   acceptMsMax: 2_000,
-  /** How long the User's signature reaches ahead; also what a vanished User can be charged extra. */
+  /** How far the User's signature reaches ahead; also what a vanished User may be charged extra. */
   tickSeconds: 2,
   /** Ticks may be this late before the Provider stops serving. */
   tickGraceMs: 3_000,

@@ -82,7 +82,7 @@ export type Payee = MessageOf<typeof payeeType>;
 /** The numbers that {@link Payee.kind} takes on the wire. */
 export const payeeKinds = { provider: 0, modelBuilder: 1, agentBuilder: 2 } as const;
 
-/** The Router's signed permission for a Session. Its digest is the `sessionId`; it names no User. */
+/** The Router's signed permission for a Session; its digest is the `sessionId`. Names no User. */
 export const ticketType = defineMessage("Ticket", {
   rfcHash: "bytes32",
   offerHash: "bytes32",
@@ -209,7 +209,7 @@ export interface Domain {
   readonly computeContract: Address;
 }
 
-/** EIP-712's domain separator for `{name: "Lake Travis", version: "1", chainId, verifyingContract}`. */
+/** EIP-712's domain separator of a network: name "Lake Travis", version "1", chain, contract. */
 export function domainSeparatorOf(domain: Domain): Uint8Array {
   const words = new Uint8Array(160);
   words.set(domainTypeHash, 0);

@@ -47,6 +47,8 @@ await runUntilStopped(async (signal) => {
     logger: createLogger({ name: "provider" }),
   });
   await node.start();
+  // `lake models rm` and `gc` on the same folder leave alone what is being served.
+  const release = storage.hold(model.manifestDigest);
   return {
     ready: {
       ...node.facts,
@@ -56,6 +58,7 @@ await runUntilStopped(async (signal) => {
     },
     stop: async () => {
       await node.stop();
+      release();
       await storage.stop();
       chain.close();
       folder.close();

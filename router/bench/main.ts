@@ -1,4 +1,4 @@
-/* `npm run bench -w router -- [name] [--quick] [--runs 3] [--json]`; names: rfc, memory, recovery. */
+/* `npm run bench -w router -- [rfc|memory|recovery] [--quick] [--runs 3] [--json]` */
 import { parseArgs } from "node:util";
 import { keccak256Hex } from "@lake-travis/protocol";
 import { TrialNetwork } from "../src/test-support/trial-network.ts";

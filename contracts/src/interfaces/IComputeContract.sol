@@ -81,7 +81,9 @@ interface IComputeContract {
         uint64 finalAt,
         Messages.Settlement settlement
     );
-    event SettlementFinalised(bytes32 indexed digest, uint64 indexed epoch, uint256 posterRepayment);
+    event SettlementFinalised(
+        bytes32 indexed digest, uint64 indexed epoch, uint256 posterRepayment
+    );
     event SettlementVoided(bytes32 indexed digest, uint64 indexed epoch);
     /// @notice `account` has been paid `cumulativeCredit` wei in all.
     event Claimed(address indexed account, uint256 cumulativeCredit);

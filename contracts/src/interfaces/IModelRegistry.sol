@@ -100,7 +100,7 @@ interface IModelRegistry {
     /// @notice Announces a claim without showing it: keccak256(abi.encode(account, name, salt)).
     function commit(bytes32 commitment) external;
 
-    /// @notice Claims `name` for the caller, revealDelayBlocks after the commitment; takes the bond.
+    /// @notice Claims `name` for the caller, revealDelayBlocks after the commitment; takes a bond.
     function claim(string calldata name, bytes32 salt) external;
 
     /// @notice Gives the name up: free after RELEASE_SECONDS, as a new generation. The bond returns

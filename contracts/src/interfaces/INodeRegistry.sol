@@ -44,7 +44,9 @@ interface INodeRegistry {
     );
     event KeyRotated(address indexed account, address indexed signingKey, uint64 fromEpoch);
     event StakeWithdrawn(address indexed account, uint256 amount);
-    event Slashed(address indexed account, address indexed reporter, uint256 amount, uint256 reward);
+    event Slashed(
+        address indexed account, address indexed reporter, uint256 amount, uint256 reward
+    );
 
     error WrongRole();
     error AlreadyRegistered(address account);

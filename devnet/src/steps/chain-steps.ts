@@ -50,8 +50,9 @@ export async function fundingStep(place: Workplace, chain: ChainClient): Promise
     const pool = await fundPool(chain, chain.as(place.actors.deployer.key));
     const supply = (await chain.read("mor", "totalSupply")) as bigint;
     verify(pool > 0n && pool < supply, "the compute pool holds a part of all MOR");
+    const share = `${formatMorShort(pool)} of ${formatMorShort(supply)} MOR`;
     return {
-      line: `Emission funded the buckets: compute pool ${formatMorShort(pool)} of ${formatMorShort(supply)} MOR`,
+      line: `Emission funded the buckets: compute pool ${share}`,
       figures: { computePoolWei: pool.toString(), supplyWei: supply.toString() },
     };
   });
@@ -81,8 +82,9 @@ export async function stakingStep(place: Workplace, chain: ChainClient): Promise
     }
     const routers = Number(await chain.read("nodeRegistry", "activeRouters"));
     verify(routers === 1, "one Router is active");
+    const [high, low] = [localTerms.routerStake, localTerms.providerStake].map(formatMorShort);
     return {
-      line: `Router staked ${formatMorShort(localTerms.routerStake)} MOR, two Providers ${formatMorShort(localTerms.providerStake)} each; signing keys named`,
+      line: `Router staked ${high} MOR, two Providers ${low} each; signing keys named`,
       figures: { routers, router: actors.router.account },
     };
   });

@@ -42,8 +42,9 @@ export async function publishStep(place: Workplace, chain: ChainClient): Promise
     };
     verify(resolved.manifestDigest === digest, "the chain names the manifest that was published");
     verify(resolved.builder.toLowerCase() === actors.builder.account, "the Builder owns the name");
+    const manifest = `manifest ${digest.slice(0, 18)}…`;
     return {
-      line: `Builder published ${localTerms.model}: manifest ${digest.slice(0, 18)}…, blocks on IPFS at ${gatewayUrl}`,
+      line: `Builder published ${localTerms.model}: ${manifest}, blocks on IPFS at ${gatewayUrl}`,
       figures: { model: localTerms.model, manifestDigest: digest, gatewayUrl },
     };
   });
@@ -126,8 +127,9 @@ export async function offersStep(
     chain.close();
     const prices = offers.map(({ totalWeiPerSecond }) => BigInt(totalWeiPerSecond) * 3600n);
     verify(new Set(prices).size === 2, "the prices differ");
+    const shown = prices.map((wei) => `${formatMorShort(wei)} MOR/h`).join(" and ");
     return {
-      line: `Two signed Offers: ${prices.map((wei) => `${formatMorShort(wei)} MOR/h`).join(" and ")}, Builder's share included`,
+      line: `Two signed Offers: ${shown}, Builder's share included`,
       figures: { offers: offers.length },
     };
   });

@@ -29,8 +29,9 @@ export async function userStep(
     const { ready } = await place.network.startClient(user, routerUrl, place.port);
     endpoint = String(ready["endpoint"]);
     verify(mor > 0n, "the User holds MOR");
+    const money = `${formatMorShort(mor)} MOR, deposit ${formatMorShort(held)} MOR`;
     return {
-      line: `User holds ${formatMorShort(mor)} MOR, deposit ${formatMorShort(held)} MOR; its wallet signed one Delegation`,
+      line: `User holds ${money}; its wallet signed one Delegation`,
       figures: {
         user: user.account,
         morWei: mor.toString(),
@@ -66,8 +67,9 @@ export async function grantStep(
     const { data } = (await answer.json()) as { data: { id: string }[] };
     const [model] = data;
     verify(model !== undefined, "the endpoint lists the model");
+    const spendable = `${formatMorShort(budget)} MOR`;
     return {
-      line: `Network ready: ${model.id} offered, budget of this epoch ${formatMorShort(budget)} MOR`,
+      line: `Network ready: ${model.id} offered, budget of this epoch ${spendable}`,
       figures: { budgetWei: budget.toString(), model: model.id },
     };
   });
@@ -91,8 +93,10 @@ export async function sessionStep(
     const expected = localTerms.providerWeiPerSecond["provider-1"] + localTerms.builderWeiPerSecond;
     verify(price === expected, "the price is the Provider's and the Builder's");
     verify(chat.tokens > 0 && chat.text.length > 0, "an answer was streamed");
+    const said = `“${prompt}” → “${chat.text.trim().slice(0, 60)}…”`;
+    const speed = `${chat.tokens} tokens, first after ${chat.ttftMs} ms`;
     return {
-      line: `Session ${sessionId.slice(0, 10)}… at provider-1: “${prompt}” → “${chat.text.trim().slice(0, 60)}” (${chat.tokens} tokens, first after ${chat.ttftMs} ms)`,
+      line: `Session ${sessionId.slice(0, 10)}… at provider-1: ${said} (${speed})`,
       figures: {
         sessionId,
         provider,
@@ -139,8 +143,9 @@ export async function closeStep(
     const charge = checkCharge(state, weiPerSecond);
     const { epoch } = state;
     ended = { sessionId: current, epoch, charge, seconds: state.chargedSeconds ?? 0 };
+    const why = `${state.endedBy ?? ""} (${state.endReason ?? ""})`;
     return {
-      line: `Closed by the ${state.endedBy ?? ""} (${state.endReason ?? ""}): ${state.chargedSeconds ?? 0} s charged, ${formatMorShort(charge)} MOR`,
+      line: `Closed by the ${why}: ${ended.seconds} s charged, ${formatMorShort(charge)} MOR`,
       figures: {
         sessionId: current,
         epoch,

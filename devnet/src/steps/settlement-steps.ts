@@ -73,8 +73,9 @@ export async function recordStep(
     verify(!text.includes(place.actors.user.account), "the User's address is not in the Records");
     const tree = buildMerkleTree(records.map((entry) => recordLeaf(entry)));
     verify(tree.root === report.recordRoot, "the Records have the root that will be settled");
+    const figures = `${record.seconds} s, ${record.tokens} tokens`;
     return {
-      line: `Record public: ${record.model}, ${record.seconds} s, ${record.tokens} tokens; file ${report.recordCid ?? ""} on IPFS`,
+      line: `Record public: ${record.model}, ${figures}; file ${report.recordCid ?? ""} on IPFS`,
       figures: { epoch: ended.epoch, records: records.length, recordCid: report.recordCid ?? "" },
     };
   });
@@ -106,8 +107,9 @@ export async function settlementStep(
     verify(book !== undefined, "the chain holds the settlement that the Router computed");
     settled = { epoch: Number(book.epoch), hash: book.digest };
     const gas = Number(receipt.gasUsed);
+    const root = `credit root ${book.creditRoot.slice(0, 18)}…`;
     return {
-      line: `Epoch ${epoch} settled in one transaction: ${gas} gas, credit root ${book.creditRoot.slice(0, 18)}…`,
+      line: `Epoch ${epoch} settled in one transaction: ${gas} gas, ${root}`,
       figures: { epoch, gasUsed: gas, transaction: report.transaction ?? "" },
     };
   });
@@ -156,8 +158,9 @@ export async function claimStep(
       const before = parts.baseline.credits.get(account) ?? 0n;
       const earned = predicted.get(account) ?? 0n;
       const moved = await claim(place, parts, { account, expected: before + earned });
+      const sums = `earned ${formatMor(earned)} MOR and claimed ${formatMor(moved)}`;
       return {
-        line: `${who} earned ${formatMor(earned)} MOR and claimed ${formatMor(moved)}: the predicted wei`,
+        line: `${who} ${sums}: the predicted wei`,
         figures: { account, earnedWei: earned.toString(), claimedWei: moved.toString() },
       };
     });

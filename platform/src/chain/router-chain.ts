@@ -15,7 +15,7 @@ import { readBlocks } from "./read-blocks.ts";
 const blocksPerReadMax = 2_000;
 const pollEveryMs = 250;
 
-/** The Router's port on a real chain; `poster` pays the gas of settlements and signs nothing else. */
+/** The Router's port on a real chain; `poster` pays settlements' gas and signs nothing else. */
 export function createRouterChain(chain: ChainClient, poster: ChainSender): RouterChain {
   return {
     follow: (options) => follow(chain, options),

@@ -1,6 +1,6 @@
 import { createServer } from "node:http";
 import { createSecureServer } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { LakeError } from "@lake-travis/protocol";
 
@@ -37,8 +37,10 @@ export async function serveHttp(options: ServeOptions): Promise<HttpServer> {
           createServer: createSecureServer,
           serverOptions: { ...options.tls, allowHTTP1: true },
         });
-  const sockets = new Set<{ destroy(): void }>();
-  server.on("connection", (socket: { destroy(): void; on(e: "close", f: () => void): void }) => {
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    // Node leaves Nagle on under http2: a stream would wait for the reader's delayed ACKs.
+    socket.setNoDelay(true);
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
   });

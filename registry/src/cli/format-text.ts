@@ -1,4 +1,4 @@
-import { LakeError } from "@lake-travis/protocol";
+import { formatMorShort, LakeError } from "@lake-travis/protocol";
 import type { Progress } from "../progress.ts";
 
 const barWidth = 24;
@@ -53,11 +53,9 @@ export function formatForeign(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, " ");
 }
 
-/** A price in MOR as text: wei a second as MOR an hour. */
+/** A price for people: wei a second as MOR an hour. */
 export function formatPrice(weiPerSecond: bigint): string {
-  const wei = weiPerSecond * 3_600n;
-  const fraction = (wei % weiPerMor).toString().padStart(18, "0").replace(/0+$/, "");
-  return `${wei / weiPerMor}${fraction === "" ? "" : `.${fraction}`} MOR/h`;
+  return `${formatMorShort(weiPerSecond * 3_600n)} MOR/h`;
 }
 
 /** Reads `0.5/h`, `0.0001/s`, `10/d` in MOR as wei a second, rounded down. */
