@@ -13,6 +13,9 @@ export interface StyleFault {
 }
 
 const columnsMax = 100;
+
+/** An EIP-712 type string stands in one piece, so that it can be searched for and compared. */
+const typeString = /^\s*"[A-Z][A-Za-z]*\([A-Za-z0-9 ,\[\]]*\)[A-Za-z0-9 (),\[\]]*"$/;
 // A tree larger than this holds something that is not source, such as an unpacked package.
 const filesMax = 20_000;
 
@@ -107,7 +110,7 @@ function isKebab(part: string): boolean {
 function faultsOfLines({ file, text }: SourceText): StyleFault[] {
   if (!/\.(ts|sol)$/.test(file)) return [];
   return text.split("\n").flatMap((line, index) =>
-    line.length <= columnsMax
+    line.length <= columnsMax || isTypeString(file, line)
       ? []
       : [
           {
@@ -186,4 +189,8 @@ function nameOf(statement: ts.Statement): string {
     return statement.declarationList.declarations.map(({ name }) => name.getText()).join(", ");
   const name = ts.getNameOfDeclaration(statement as unknown as ts.Declaration);
   return name?.getText() ?? "an export";
+}
+
+function isTypeString(file: string, line: string): boolean {
+  return file.endsWith(".sol") && typeString.test(line);
 }
