@@ -1,4 +1,4 @@
-// Gas of the verbs, first and steady, on a real chain (anvil), and gas per Session from them. Gas is
+// Gas of the verbs, first and steady, on a real chain (anvil), and a Session's share. Gas is
 // exact: every run gives the same figures, so the committed snapshot must equal them.
 import { readFileSync, writeFileSync } from "node:fs";
 import { keccak256, toUtf8Bytes } from "ethers";

@@ -34,8 +34,10 @@ export async function generate(): Promise<Map<string, string>> {
   for (const name of contractNames) {
     const artifact = readArtifact(name);
     const camel = name.charAt(0).toLowerCase() + name.slice(1);
-    abis += `/** ABI of ${name}. */\nexport const ${camel}Abi = ${JSON.stringify(artifact.abi)} as const;\n\n`;
-    bytecodes += `/** Creation code of ${name}, to which its constructor's arguments are appended. */\n`;
+    const abi = JSON.stringify(artifact.abi);
+    abis += `/** ABI of ${name}. */\nexport const ${camel}Abi = ${abi} as const;\n\n`;
+    const what = "to which its constructor's arguments are appended";
+    bytecodes += `/** Creation code of ${name}, ${what}. */\n`;
     bytecodes += `export const ${camel}Bytecode: \`0x\${string}\` = \`0x\${[\n`;
     bytecodes += chunks(artifact.bytecode.object.slice(2)).join("\n");
     bytecodes += `\n].join("")}\`;\n\n`;

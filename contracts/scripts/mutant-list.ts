@@ -84,8 +84,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "final a second early",
     state,
-    "if (h.finalAt == 0 || block.timestamp < h.finalAt) return h;\n        if (h.openDemands != 0)",
-    "if (h.finalAt == 0 || block.timestamp + 1 < h.finalAt) return h;\n        if (h.openDemands != 0)",
+    "block.timestamp < h.finalAt) return h;\n        if (h.openDemands != 0)",
+    "block.timestamp + 1 < h.finalAt) return h;\n        if (h.openDemands != 0)",
     "Settlement",
   ],
   [
@@ -98,7 +98,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "void keeps the checkpoint",
     state,
-    "        h.newestCheckpoint = uint8((h.newestCheckpoint + CHECKPOINTS - 1) % CHECKPOINTS);\n        isVoided",
+    "h.newestCheckpoint = uint8((h.newestCheckpoint + CHECKPOINTS - 1) % CHECKPOINTS);\n" +
+      "        isVoided",
     "        isVoided",
     "Demand",
   ],

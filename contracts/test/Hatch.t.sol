@@ -99,25 +99,25 @@ contract HatchTest is Depositing {
         equal(providers, 11, "posted in epoch 3");
     }
 
+    /// Absolute times: the IR optimiser takes the clock for constant within a call.
     function test_closed_outside_its_windows() public {
         IComputeContract.SessionProof memory p = signed(unsigned());
-        bytes4 closed = IComputeContract.HatchClosed.selector;
-        openForProviders();
-        vm.warp(block.timestamp - 1);
-        reverts(p, closed);
         IComputeContract.DebitLeaf memory none = noLeaf();
-        vm.warp(block.timestamp + 1);
+        bytes4 closed = IComputeContract.HatchClosed.selector;
+        (uint64 providers, uint64 owners, uint64 withoutProof) = compute.hatchEpochs();
+        vm.warp(GENESIS + providers * EPOCH - 1);
+        reverts(p, closed);
+        vm.warp(GENESIS + providers * EPOCH);
         vm.expectPartialRevert(closed);
         compute.withdrawByHatch(0, none);
-        openForOwners();
-        vm.warp(block.timestamp - 1);
+        vm.warp(GENESIS + owners * EPOCH - 1);
         vm.expectPartialRevert(closed);
         compute.withdrawByHatch(0, none);
-        vm.warp(block.timestamp + 1);
+        vm.warp(GENESIS + owners * EPOCH);
         reverts(p, closed);
         vm.expectPartialRevert(closed);
         compute.withdrawWithoutProof(0);
-        passEpochs(20);
+        vm.warp(GENESIS + withoutProof * EPOCH - 1);
         vm.expectPartialRevert(closed);
         compute.withdrawWithoutProof(0);
     }

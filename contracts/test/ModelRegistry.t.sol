@@ -75,16 +75,16 @@ contract ModelRegistryTest is Network {
         vm.expectPartialRevert(IModelRegistry.CommitmentMissing.selector);
         models.claim("lake/tiny", SALT);
         commitAs(alice, "lake/tiny");
-        vm.roll(block.number + 1);
+        vm.roll(101);
         vm.prank(alice);
         vm.expectPartialRevert(IModelRegistry.RevealTooEarly.selector);
         models.claim("lake/tiny", SALT);
-        vm.roll(block.number + 50_400);
+        vm.roll(101 + 50_400);
         vm.prank(alice);
         vm.expectPartialRevert(IModelRegistry.RevealTooLate.selector);
         models.claim("lake/tiny", SALT);
         commitAs(alice, "lake/tiny");
-        vm.roll(block.number + 50_400);
+        vm.roll(101 + 2 * 50_400);
         vm.prank(alice);
         models.claim("lake/tiny", SALT);
     }

@@ -30,8 +30,9 @@ export const limits = {
   filePathMax: 200,
   /** Folders inside a model. */
   filePathDepthMax: 8,
-  /** Annotations of a manifest, and the length of one. */
+  /** Annotations of a manifest: a page of facts, not a database. */
   annotationsMax: 64,
+  /** The length of one annotation: a licence's short text fits. */
   annotationLengthMax: 16 * kib,
   /** Connections to one holder: TCP windows of four keep a 10 Gbit/s link busy. */
   connectionsPerHolder: 4,
@@ -51,8 +52,9 @@ export const limits = {
   holderFailuresMax: 5,
   /** Age of a request at which an idle holder is asked for the same block. */
   endgameMs: 700,
-  /** First pause after a failed request; it doubles up to the second figure. */
+  /** First pause after a failed request; it doubles up to `retryMsMax`. */
   retryMs: 200,
+  /** Longest pause: a holder that is back after a restart is asked within this time. */
   retryMsMax: 5_000,
   /** A pull without one new verified block for so long ends; what is there stays for a resume. */
   noProgressMs: 60_000,
