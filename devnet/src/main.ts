@@ -71,10 +71,9 @@ async function runNetwork(
     const place = { network, actors: loadActors(folder.path), printer, port: options.port };
     const running = await Promise.race([runWorkflow(place), loss.promise, aborted]);
     if (running === undefined || options.exit) return;
-    await printer.step("up", async () => ({
-      line: whatToTry(running, logs),
-      figures: { ...running, logs },
-    }));
+    const figures = { ...running, logs };
+    if (options.json) await printer.step("up", async () => ({ line: "up", figures }));
+    else printer.say(whatToTry(running, logs));
     // A network may lose a node and go on; whoever tries that finds out how it behaves.
     const keeper = startEmissionKeeper(network, place.actors.deployer.key);
     await aborted;
@@ -91,6 +90,7 @@ function whatToTry(running: RunningNetwork, logs: string): string {
   const messages = '[{"role":"user","content":"What is a tick?"}]';
   const body = `{"model":"${model}","stream":true,"messages":${messages}}`;
   return [
+    "",
     "The network stays up until Ctrl-C.",
     `   OpenAI endpoint  ${running.endpoint}`,
     `   Router           ${running.routerUrl}`,
@@ -98,6 +98,6 @@ function whatToTry(running: RunningNetwork, logs: string): string {
     "   Try",
     `   curl -N ${running.endpoint}/chat/completions -H 'content-type: application/json' \\`,
     `     -d '${body}'`,
-    "  ",
+    "",
   ].join("\n");
 }
