@@ -51,6 +51,7 @@ const rfc: RequestForCompute = {
   maxSeconds: 60,
   nonce: digest,
   deadline: 1,
+  wishHash: zeroBytes32,
 };
 
 const offer: Offer = {

@@ -74,6 +74,7 @@ async function openOnce(wish: Wish, asking: Asking, signal?: AbortSignal): Promi
     maxSeconds: Math.min(wish.maxSeconds, limits.sessionSecondsMax),
     nonce: toHex(random.bytes(32)),
     deadline: clock.now() + rfcPatienceMs,
+    wishHash: zeroBytes32,
   };
   const signed = signMessage(domainSeparator, rfcType, rfc, delegation.delegate);
   const grant = await router.requestCompute(signed, signal);

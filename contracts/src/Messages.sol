@@ -52,6 +52,8 @@ library Messages {
         uint32 maxSeconds;
         bytes32 nonce;
         uint64 deadline;
+        /// keccak256 of the canonical JSON of the User's routing wish; zero: none.
+        bytes32 wishHash;
     }
 
     struct Accept {
@@ -152,7 +154,7 @@ library Messages {
         "Offer(address provider,string model,bytes32 manifestDigest,uint256 weiPerSecond,uint32 minSeconds,uint32 slots,uint64 milliTps,string engineClass,string hardwareClass,string endpoint,bytes32 tlsFingerprint,uint64 validUntil,uint64 sequence)"
     );
     bytes32 internal constant RFC_TYPEHASH = keccak256(
-        "RequestForCompute(address router,bytes32 delegationHash,address sessionKey,string model,bytes32 manifestDigest,uint256 maxWeiPerSecond,uint64 minMilliTps,uint32 maxLatencyMs,uint32 maxSeconds,bytes32 nonce,uint64 deadline)"
+        "RequestForCompute(address router,bytes32 delegationHash,address sessionKey,string model,bytes32 manifestDigest,uint256 maxWeiPerSecond,uint64 minMilliTps,uint32 maxLatencyMs,uint32 maxSeconds,bytes32 nonce,uint64 deadline,bytes32 wishHash)"
     );
     bytes32 internal constant ACCEPT_TYPEHASH =
         keccak256("Accept(bytes32 rfcHash,bytes32 offerHash,uint64 expiresAt)");
@@ -256,7 +258,8 @@ library Messages {
                     m.maxLatencyMs,
                     m.maxSeconds,
                     m.nonce,
-                    m.deadline
+                    m.deadline,
+                    m.wishHash
                 )
             )
         );

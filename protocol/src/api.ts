@@ -10,6 +10,7 @@ import type { Signed } from "./message.ts";
 import type {
   Accept,
   Close,
+  CloseReason,
   Delegation,
   Offer,
   Open,
@@ -17,6 +18,7 @@ import type {
   Ticket,
   Tick,
 } from "./messages.ts";
+import type { RoutingWish } from "./routing-wish.ts";
 
 /** The Router's paths. */
 export const routerPaths = {
@@ -73,6 +75,11 @@ export interface DelegationReceipt {
   readonly deposit: string;
 }
 
+/** Body of `POST /v1/rfcs`: a `Signed<RequestForCompute>` with the wish that it hashes, if any. */
+export interface RfcRequest extends Signed<RequestForCompute> {
+  readonly wish?: RoutingWish;
+}
+
 /** One Offer as the Router knows it, with what the User would pay all in all. */
 export interface ListedOffer {
   readonly offer: Signed<Offer>;
@@ -125,6 +132,8 @@ export interface Heartbeat {
   readonly connected: readonly Hex[];
   readonly ticks: readonly CountersignedTick[];
   readonly closes: readonly Signed<Close>[];
+  /** What engine processes answered to the Router's challenges. */
+  readonly challengeAnswers: readonly ChallengeAnswer[];
 }
 
 /** The Router's answer to a Heartbeat. */
@@ -133,8 +142,40 @@ export interface HeartbeatReply {
   readonly ended: readonly Signed<Close>[];
   /** Tickets that continue a Session in the new epoch. */
   readonly successors: readonly Successor[];
+  /** Sessions that will end soon for want of money or time. */
+  readonly notices: readonly EndNotice[];
+  /** Questions to the engine processes behind open Sessions. */
+  readonly challenges: readonly Challenge[];
   /** Offers of this Provider that the Router holds; one that is missing must be sent again. */
   readonly offers: readonly Hex[];
+}
+
+/** The Router's word that a Session is about to end, early enough to top up or to move. */
+export interface EndNotice {
+  readonly sessionId: Hex;
+  /** Unix milliseconds. */
+  readonly endsAt: number;
+  readonly reason: CloseReason;
+}
+
+/** A random nonce for the engine process that serves a Session, to be answered in time. */
+export interface Challenge {
+  readonly sessionId: Hex;
+  /** 32 bytes. */
+  readonly nonce: Hex;
+  /** Unix milliseconds; an answer that reaches the Router later counts as none. */
+  readonly answerBy: number;
+}
+
+/** An engine process' answer to a {@link Challenge}. */
+export interface ChallengeAnswer {
+  readonly sessionId: Hex;
+  readonly nonce: Hex;
+  /**
+   * SHA-256 of the nonce and 4,096 bytes of the model's first weights file, from offset (first six
+   * bytes of the nonce as a number) mod max(1, size - 4,096); a smaller file counts whole.
+   */
+  readonly digest: Hex;
 }
 
 /** A Ticket that continues an older one across an epoch's end. */
@@ -209,6 +250,8 @@ export interface TickReceipt {
   readonly successor: Signed<Ticket> | null;
   /** The Router's or the Provider's Close where the Session has ended. */
   readonly ended: Signed<Close> | null;
+  /** The Router's notice that the Session will end soon. */
+  readonly notice: Omit<EndNotice, "sessionId"> | null;
   /** What the Provider counted, for the User to put in its next Tick. */
   readonly counted: SessionCount;
 }

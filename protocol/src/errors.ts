@@ -31,6 +31,15 @@ export const errorStatus = {
   "delegation-unknown": 404,
   "delegation-revoked": 403,
   "delegation-limit-reached": 402,
+  "spend-limit-reached": 402,
+  // The User's wallet and settings.
+  "wallet-refused": 403,
+  "wallet-unreachable": 503,
+  "wallet-missing": 400,
+  "keystore-invalid": 400,
+  "passphrase-wrong": 401,
+  "config-invalid": 400,
+  "clock-wrong": 503,
   // Matching.
   "model-unknown": 404,
   "price-cap-too-low": 402,

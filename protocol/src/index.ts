@@ -19,6 +19,7 @@ export * from "./ports/signatures.ts";
 export * from "./ports/startable.ts";
 export * from "./prices.ts";
 export * from "./record.ts";
+export * from "./routing-wish.ts";
 export * from "./signing.ts";
 export * from "./meter.ts";
 export * from "./queue.ts";

@@ -44,7 +44,10 @@ export const offerType = defineMessage("Offer", {
 /** See {@link offerType}. */
 export type Offer = MessageOf<typeof offerType>;
 
-/** Request for Compute: a User's signed wish. Zero `manifestDigest`: whatever the tag names now. */
+/**
+ * Request for Compute: a User's signed wish. Zero `manifestDigest`: whatever the tag names now;
+ * zero `wishHash`: no further wish, else the hash of the `RoutingWish` that travels beside it.
+ */
 export const rfcType = defineMessage("RequestForCompute", {
   router: "address",
   delegationHash: "bytes32",
@@ -57,6 +60,7 @@ export const rfcType = defineMessage("RequestForCompute", {
   maxSeconds: "uint32",
   nonce: "bytes32",
   deadline: "uint64",
+  wishHash: "bytes32",
 });
 /** See {@link rfcType}. */
 export type RequestForCompute = MessageOf<typeof rfcType>;

@@ -1,7 +1,10 @@
 import {
   type Address,
+  type Challenge,
   type Clock,
+  closeReasons,
   closeType,
+  type EndNotice,
   type Heartbeat,
   heartbeatDigest,
   heartbeatSignatureHeader,
@@ -146,6 +149,7 @@ function heartbeatJson(
       countersignature,
     })),
     closes: report.closes.map((close) => signedToJson(closeType, close)),
+    challengeAnswers: report.challengeAnswers,
   };
 }
 
@@ -159,8 +163,27 @@ function readReply(json: unknown): HeartbeatReply {
       if (!isHex(previous, 32)) throw invalidReply();
       return { previous, ticket: signedFromJson(ticketType, ticket) };
     }),
+    notices: listOf(source.notices).map(noticeFromJson),
+    challenges: listOf(source.challenges).map(challengeFromJson),
     offers: listOf(source.offers).filter((hash): hash is Hex => isHex(hash, 32)),
   };
+}
+
+function noticeFromJson(value: unknown): EndNotice {
+  const { sessionId, endsAt, reason } = (value ?? {}) as Partial<Record<keyof EndNotice, unknown>>;
+  const known = closeReasons.find((name) => name === reason);
+  if (!isHex(sessionId, 32) || !isTime(endsAt) || known === undefined) throw invalidReply();
+  return { sessionId, endsAt, reason: known };
+}
+
+function challengeFromJson(value: unknown): Challenge {
+  const { sessionId, nonce, answerBy } = (value ?? {}) as Partial<Record<keyof Challenge, unknown>>;
+  if (!isHex(sessionId, 32) || !isHex(nonce, 32) || !isTime(answerBy)) throw invalidReply();
+  return { sessionId, nonce, answerBy };
+}
+
+function isTime(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function listOf(value: unknown): readonly unknown[] {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import {
   type Accept,
+  type ChallengeAnswer,
   type Close,
   type CloseReason,
   type Clock,
@@ -75,6 +76,7 @@ export interface Report {
   readonly connected: readonly Hex[];
   readonly ticks: readonly CountersignedTick[];
   readonly closes: readonly Signed<Close>[];
+  readonly challengeAnswers: readonly ChallengeAnswer[];
   /** More waits than one Heartbeat holds. */
   readonly hasMore: boolean;
 }
@@ -258,7 +260,7 @@ export class SessionKeeper {
     const max = limits.reportsPerBeatMax;
     const hasMore =
       this.#connected.size > max || this.#ticked.size > max || this.#closed.size > max;
-    return { report: { connected, ticks, closes, hasMore }, confirm };
+    return { report: { connected, ticks, closes, challengeAnswers: [], hasMore }, confirm };
   }
 
   /** Does what the Router's answer to a Heartbeat says. One bad item does not stop the others. */
@@ -304,6 +306,7 @@ export class SessionKeeper {
       countersignature,
       successor: session.successor?.ticket ?? null,
       ended: session.close ?? null,
+      notice: null,
       counted: countAt(session.tally, this.#now()),
     };
   }

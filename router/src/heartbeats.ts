@@ -152,6 +152,8 @@ export class Heartbeats {
         const ticket = this.#edge.sign(ticketType, successor);
         return [{ previous: sessionId, ticket: signedToJson(ticketType, ticket) }];
       }),
+      notices: [],
+      challenges: [],
       offers,
     };
   }

@@ -146,6 +146,8 @@ export class SimulatedRouter {
         previous,
         ticket: signedToJson(ticketType, ticket),
       })),
+      notices: [],
+      challenges: [],
       offers: [...this.offers.keys()],
     };
     this.ended = [];

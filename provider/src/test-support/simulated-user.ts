@@ -56,6 +56,7 @@ export class SimulatedUser {
       maxSeconds: 600,
       nonce: randomHex(),
       deadline: this.router.now() + 10_000,
+      wishHash: zeroBytes32,
       ...changes,
     };
     return signMessage(this.router.separator, rfcType, message, this.key);

@@ -193,6 +193,7 @@ export class CoreWorld {
       maxSeconds: 600,
       nonce: bytes32Of(this.#nonce),
       deadline: this.now + 30_000,
+      wishHash: zeroBytes32,
       ...wish,
     };
     const rfc: Signed<RequestForCompute> = { message, signature };

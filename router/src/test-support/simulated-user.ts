@@ -72,6 +72,7 @@ export class SimulatedUser {
       maxSeconds: 600,
       nonce: toHex(systemRandom.bytes(32)),
       deadline: this.#clock.now() + 30_000,
+      wishHash: zeroBytes32,
       ...wish,
     };
     return signMessage(this.#separator, rfcType, message, this.sessionKey);
