@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { writeFileSync, renameSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Deployment } from "@lake-travis/protocol";
+import { readDeployment } from "@lake-travis/platform/chain";
 import { type Actor, type ActorName, nodeFolder } from "./actors.ts";
 import { type Child, startChild } from "./child-process.ts";
 import { endLeftovers, openProcessNotes, type ProcessNotes } from "./leftovers.ts";
@@ -51,6 +52,11 @@ export class LocalNetwork {
     const chain = await startLocalChain(this.dataDir, (pid) => this.#notes.note("chain", pid));
     this.#keep(chain.child);
     return chain;
+  }
+
+  /** Writes into the file that every node joins the network by what is known by now. */
+  noteDeployment(known: Partial<Deployment>): void {
+    this.writeDeployment({ ...readDeployment(this.deploymentPath), ...known });
   }
 
   /** Writes the file that every node joins the network by. */

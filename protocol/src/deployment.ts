@@ -15,6 +15,8 @@ export interface Deployment {
   readonly computeContract: Address;
   /** IPFS gateways of nodes that hold this network's models, to begin with. */
   readonly holders?: readonly string[];
+  /** URLs of Routers, to begin with. */
+  readonly routers?: readonly string[];
 }
 
 /** The EIP-712 domain of a network's messages. */

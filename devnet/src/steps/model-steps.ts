@@ -34,7 +34,7 @@ export async function publishStep(place: Workplace, chain: ChainClient): Promise
     }
     const { ready } = await network.startBuilder(actors.builder);
     gatewayUrl = String(ready["gatewayUrl"]);
-    network.writeDeployment({ ...chain.deployment, holders: [gatewayUrl] });
+    network.noteDeployment({ holders: [gatewayUrl] });
     const digest = String(ready["manifestDigest"]);
     const resolved = (await chain.read("modelRegistry", "resolve", [name, tag, 0])) as {
       manifestDigest: Hex;
@@ -58,6 +58,7 @@ export async function routerStep(place: Workplace, chain: ChainClient): Promise<
     const { actors, network } = place;
     const { ready } = await network.startRouter(actors.router, actors.poster);
     url = String(ready["url"]);
+    network.noteDeployment({ routers: [url] });
     const router = createRouterClient(url);
     const status = await router.status();
     await router.stop();

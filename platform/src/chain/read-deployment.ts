@@ -25,5 +25,15 @@ export function readDeployment(path: string): Deployment {
     const what = missing ?? "chainId, deployBlock, rpcUrl or schedule";
     throw new LakeError("argument-invalid", `The deployment file ${path} lacks ${what}.`);
   }
+  for (const name of ["holders", "routers"] as const) {
+    if (!isListOfText(json[name] ?? [])) {
+      const sentence = `The deployment file ${path} must list URLs in ${name}.`;
+      throw new LakeError("argument-invalid", sentence);
+    }
+  }
   return json as Deployment;
+}
+
+function isListOfText(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
