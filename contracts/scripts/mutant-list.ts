@@ -1,48 +1,73 @@
-/** One bug: in `file`, `find` (which occurs once) becomes `replace`; `test` must turn red. */
+/**
+ * One bug: in `file`, `find` (which occurs once) becomes `replace`; a test of the file `test` must
+ * turn red, the one called `testName` where that is given.
+ */
 export interface Mutant {
   readonly name: string;
   readonly file: string;
   readonly find: string;
   readonly replace: string;
   readonly test: string;
+  readonly testName: string | undefined;
 }
 
+const ledger = "Ledger.sol";
 const state = "compute/ComputeState.sol";
 const settlement = "compute/ComputeSettlement.sol";
 const deposits = "compute/ComputeDeposits.sol";
 const hatch = "compute/ComputeHatch.sol";
 const verifier = "compute/SessionVerifier.sol";
 
-const rows: readonly (readonly [string, string, string, string, string])[] = [
+type Row = readonly [
+  name: string,
+  file: string,
+  find: string,
+  replace: string,
+  test: string,
+  testName?: string,
+];
+
+const rows: readonly Row[] = [
   // The invariants, each by a bug of its own.
-  ["invariant: money conserved", state, "- book.modelEmission\n", "\n", "Invariant"],
   [
-    "invariant: deposits ring-fenced",
+    "invariant: money conserved",
     state,
-    "granted < free ? granted : free",
-    "granted",
-    "Claims",
+    "- book.modelEmission\n",
+    "\n",
+    "Invariant",
+    "invariant_money_is_conserved",
   ],
   [
-    "invariant: leaf is claimed once",
+    "invariant: deposits ring-fenced",
+    ledger,
+    "return balance > floor ? balance - floor : 0;",
+    "return balance;",
+    "Invariant",
+    "invariant_deposits_are_ring_fenced",
+  ],
+  [
+    "invariant: nobody claims more than its leaf",
     "ComputeContract.sol",
     "amount = cumulativeCredit - before;",
     "amount = cumulativeCredit;",
     "Invariant",
+    "invariant_nobody_claims_more_than_its_leaf",
   ],
   [
     "invariant: totals never fall",
     settlement,
     "if (total < before) revert TotalsFell();\n        return total - before;",
     "return total < before ? 0 : total - before;",
-    "Settlement",
+    "Invariant",
+    "invariant_totals_never_fall",
   ],
   [
     "invariant: allowance within budgets",
     settlement,
     "if (allowance > budgets) revert",
     "if (allowance > budgets * 2) revert",
-    "Settlement",
+    "Invariant",
+    "invariant_allowance_is_within_budgets",
   ],
   [
     "invariant: a watching owner is not robbed",
@@ -50,30 +75,116 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
     "if (h.openDemands != 0) {\n            _void(h);",
     "if (h.openDemands != 0 && block.timestamp == 0) {\n            _void(h);",
     "Invariant",
+    "invariant_a_watching_owner_is_not_robbed",
   ],
   [
     "invariant: nothing is stuck",
     hatch,
-    "        _takeRest(number, _deposit(number));",
-    "        if (number == 3) return;\n        _takeRest(number, _deposit(number));",
+    "        _takeRest(h, number, _deposit(number));",
+    "        if (number == 3) return;\n        _takeRest(h, number, _deposit(number));",
     "Invariant",
+    "invariant_totals_never_fall",
+  ],
+  [
+    "invariant: slashed stake is split",
+    "NodeRegistry.sol",
+    "REWARD_PERCENT = 10;",
+    "REWARD_PERCENT = 11;",
+    "Invariant",
+    "invariant_slashed_stake_is_split",
+  ],
+  [
+    "invariant: a hatch payment is not booked",
+    hatch,
+    "_bookOutflow(h, record, paid);",
+    "record.withdrawn += uint96(paid);",
+    "Invariant",
+    "invariant_money_is_conserved",
+  ],
+  [
+    "invariant: a bond is not booked",
+    deposits,
+    "        h.held += uint96(demandBond);\n",
+    "",
+    "Invariant",
+    "invariant_money_is_conserved",
+  ],
+  [
+    "invariant: forged Sessions are paid",
+    verifier,
+    "_requireSigner(tickHash, proof.sessionSignature, proof.rfc.sessionKey);",
+    "",
+    "Invariant",
+    "invariant_a_watching_owner_is_not_robbed",
   ],
   [
     "withdrawn sum forgotten",
     deposits,
-    "        depositSums.withdrawn += uint88(amount);\n        emit Withdrawn",
-    "        emit Withdrawn",
-    "Invariant",
-  ],
-  ["collects twice", state, "uint88(owed - record.collected)", "uint88(owed)", "Deposits"],
-  [
-    "collects beyond the deposit",
-    state,
-    "leaf.cumulativeDebit < gross ? leaf.cumulativeDebit : gross",
-    "leaf.cumulativeDebit",
+    "        depositSums.withdrawn += uint112(amount);\n",
+    "",
     "Deposits",
   ],
-  ["float ten times as large", state, "FLOAT_DIVISOR = 100", "FLOAT_DIVISOR = 10", "Claims"],
+  [
+    "what is paid out stays in the sum",
+    deposits,
+    "        h.held -= uint96(amount);\n        _save(h);\n    }",
+    "        _save(h);\n    }",
+    "Deposits",
+  ],
+  [
+    "funding is not in the sum",
+    settlement,
+    "        h.held += uint96(amount);\n        _save(h);\n        emit Funded",
+    "        emit Funded",
+    "Invariant",
+    "invariant_money_is_conserved",
+  ],
+  [
+    "money that went in and out uses up room",
+    deposits,
+    "h.held + amount > HELD_MAX",
+    "h.held + depositSums.withdrawn + amount > 3 * AMOUNT_MAX",
+    "Deposits",
+  ],
+  ["collects twice", state, "collectedSum += owed - before;", "collectedSum += owed;", "Deposits"],
+  [
+    "collects beyond the deposit",
+    ledger,
+    "cumulativeDebit < gross ? cumulativeDebit : gross",
+    "cumulativeDebit",
+    "Deposits",
+  ],
+  ["claims out of deposits", ledger, "if (limit > free) limit = free;", "", "Claims"],
+  [
+    "repaid out of deposits",
+    state,
+    "if (repayment != 0 && !_repayable(h)) {",
+    "if (repayment != 0 && block.timestamp == 0) {",
+    "Claims",
+  ],
+  [
+    "a gift stops the view",
+    ledger,
+    "return balance < held ? held - balance : 0;",
+    "return held - balance;",
+    "Claims",
+  ],
+  ["a list is not bounded", "ComputeContract.sol", "_requireClaimable(h, sum);", "", "Claims"],
+  [
+    "odd proofs lose a level",
+    "SortedProof.sol",
+    "if and(proof.length, 1) {",
+    "if 0 {",
+    "SortedProof",
+  ],
+  [
+    "hatch payments do not count against the ceiling",
+    deposits,
+    "if (record.hatchDebits > unknown) owed += record.hatchDebits - unknown;",
+    "",
+    "Hatch",
+  ],
+  ["float ten times as large", ledger, "FLOAT_DIVISOR = 100", "FLOAT_DIVISOR = 10", "Claims"],
   [
     "collection is not seen by claims",
     state,
@@ -170,8 +281,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "debits beyond deposits",
     settlement,
-    "if (totals.debits > held) revert",
-    "if (totals.debits > 2 * held) revert",
+    "if (totals.debits > net) revert",
+    "if (totals.debits > 2 * net) revert",
     "Settlement",
   ],
   [
@@ -261,8 +372,8 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
   [
     "ceiling ignored in an answer",
     deposits,
-    "if (leaf.cumulativeDebit > delegation.debitCeiling) {",
-    "if (leaf.cumulativeDebit > delegation.debitCeiling * 2) {",
+    "if (owed > delegation.debitCeiling) revert",
+    "if (owed > delegation.debitCeiling * 2) revert",
     "Demand",
   ],
   [
@@ -380,10 +491,6 @@ const rows: readonly (readonly [string, string, string, string, string])[] = [
 ];
 
 /** All bugs to plant. */
-export const mutants: readonly Mutant[] = rows.map(([name, file, find, replace, test]) => ({
-  name,
-  file,
-  find,
-  replace,
-  test,
-}));
+export const mutants: readonly Mutant[] = rows.map(
+  ([name, file, find, replace, test, testName]) => ({ name, file, find, replace, test, testName }),
+);

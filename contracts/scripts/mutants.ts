@@ -24,7 +24,8 @@ try {
     ++tried;
     const verdict = tryMutant(mutant);
     if (verdict !== "caught") ++survived;
-    console.log(`${verdict.padEnd(8)} ${mutant.name}`);
+    const by = mutant.testName ?? `${mutant.test}.t.sol`;
+    console.log(`${verdict.padEnd(8)} ${mutant.name} (${by})`);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
@@ -46,7 +47,9 @@ function tryMutant(mutant: Mutant): string {
 }
 
 function runTests(mutant: Mutant): string {
-  const result = forge(["test", "--match-path", `test/${mutant.test}.t.sol`, "--fail-fast"], {
+  const named = mutant.testName === undefined ? [] : ["--match-test", mutant.testName];
+  const path = `test/${mutant.test}.t.sol`;
+  const result = forge(["test", "--match-path", path, ...named, "--fail-fast"], {
     capture: true,
     folder,
     environment: {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {EpochClock} from "./EpochClock.sol";
+import {Ledger} from "./Ledger.sol";
 import {SortedProof} from "./SortedProof.sol";
 import {ComputeHatch} from "./compute/ComputeHatch.sol";
 import {ComputeSettlement} from "./compute/ComputeSettlement.sol";
@@ -33,7 +34,7 @@ contract ComputeContract is ComputeSettlement, ComputeHatch {
         Head memory h = _advance();
         uint256 amount = _claim(h, account, cumulativeCredit, proof);
         if (amount == 0) revert NothingToClaim();
-        _save(h);
+        _requireClaimable(h, amount);
         token.safeTransfer(account, amount);
     }
 
@@ -41,11 +42,13 @@ contract ComputeContract is ComputeSettlement, ComputeHatch {
     function claimMany(CreditClaim[] calldata claims) external nonReentrant {
         Head memory h = _advance();
         uint256[] memory amounts = new uint256[](claims.length);
+        uint256 sum;
         for (uint256 i = 0; i < claims.length; ++i) {
             CreditClaim calldata one = claims[i];
             amounts[i] = _claim(h, one.account, one.cumulativeCredit, one.proof);
+            sum += amounts[i];
         }
-        _save(h);
+        _requireClaimable(h, sum);
         for (uint256 i = 0; i < claims.length; ++i) {
             if (amounts[i] != 0) token.safeTransfer(claims[i].account, amounts[i]);
         }
@@ -58,20 +61,20 @@ contract ComputeContract is ComputeSettlement, ComputeHatch {
         uint256 cumulativeCredit,
         bytes32[] calldata proof
     ) private returns (uint256 amount) {
-        bytes32 inner = keccak256(abi.encode(account, cumulativeCredit));
-        bytes32 outer = keccak256(abi.encode(inner));
-        if (!SortedProof.verify(proof, books[h.finalBook].creditRoot, outer)) {
-            revert ProofInvalid();
-        }
+        bytes32 leaf = SortedProof.creditLeaf(account, cumulativeCredit);
+        if (!SortedProof.verify(proof, books[h.finalBook].creditRoot, leaf)) revert ProofInvalid();
         uint256 before = claimedBy[account];
         if (cumulativeCredit <= before) return 0;
         amount = cumulativeCredit - before;
-        uint256 claimed = h.claimed + amount;
-        if (amount > AMOUNT_MAX || claimed > h.claimLimit) {
-            revert ClaimsExceedCollected(h.claimLimit);
-        }
-        h.claimed = uint88(claimed);
         claimedBy[account] = cumulativeCredit;
         emit Claimed(account, cumulativeCredit);
+    }
+
+    /// The token's books say what was claimed before: it is what is missing from `held`.
+    function _requireClaimable(Head memory h, uint256 amount) private view {
+        uint256 balance = token.balanceOf(address(this));
+        if (amount > Ledger.claimable(balance, h.held, h.claimLimit)) {
+            revert ClaimsExceedCollected(h.claimLimit);
+        }
     }
 }

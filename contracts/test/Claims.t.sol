@@ -104,6 +104,56 @@ contract ClaimsTest is Depositing {
         compute.claim(alice, claimed, proof);
     }
 
+    /// MOR sent here by a plain transfer is a gift that only false leaves would take. It is no part
+    /// of any sum, and neither deposits nor pools are the worse for it.
+    function test_a_gift_changes_nobodys_claim(uint256 gift) public {
+        gift = bound(gift, 1, 1_000 * MOR);
+        depositAs(owner, 50 * MOR);
+        settleCredits(MOR, MOR);
+        give(bob, gift);
+        vm.prank(bob);
+        mor.transfer(address(compute), gift);
+        (uint256 claimed, uint256 limit) = compute.claimTotals();
+        equal(claimed, 0, "not below nothing");
+        equal(limit, 2 * MOR, "the limit is what it was");
+        passEpochs(1);
+        Messages.Settlement memory s = draft();
+        s.creditRoot = Tree.root(leaves(2 * MOR + gift + 1, MOR));
+        postFinal(s);
+        bytes32[] memory proof = Tree.proof(leaves(2 * MOR + gift + 1, MOR), 0);
+        vm.expectPartialRevert(IComputeContract.ClaimsExceedCollected.selector);
+        compute.claim(alice, 2 * MOR + gift + 1, proof);
+        passEpochs(1);
+        s = draft();
+        s.creditRoot = Tree.root(leaves(2 * MOR + gift, MOR));
+        postFinal(s);
+        compute.claim(alice, 2 * MOR + gift, Tree.proof(leaves(2 * MOR + gift, MOR), 0));
+        uint256 pools = compute.computePool() + compute.communityPool();
+        equal(mor.balanceOf(address(compute)), 50 * MOR + pools, "deposits and pools are whole");
+        (claimed, limit) = compute.claimTotals();
+        equal(claimed, limit, "all");
+    }
+
+    /// A list is bounded as one claim is.
+    function test_a_list_of_claims_is_bounded_in_sum() public {
+        settleCredits(MOR, MOR);
+        passEpochs(1);
+        Messages.Settlement memory s = draft();
+        s.creditRoot = Tree.root(leaves(MOR + 1, MOR));
+        postFinal(s);
+        IComputeContract.CreditClaim[] memory claims = new IComputeContract.CreditClaim[](2);
+        claims[0] = IComputeContract.CreditClaim(
+            alice, MOR + 1, Tree.proof(leaves(MOR + 1, MOR), 0)
+        );
+        claims[1] = IComputeContract.CreditClaim(bob, MOR, Tree.proof(leaves(MOR + 1, MOR), 1));
+        vm.expectPartialRevert(IComputeContract.ClaimsExceedCollected.selector);
+        compute.claimMany(claims);
+        equal(compute.claimedOf(bob), 0, "nothing booked");
+        compute.claim(bob, MOR, claims[1].proof);
+        vm.expectPartialRevert(IComputeContract.ClaimsExceedCollected.selector);
+        compute.claim(alice, MOR + 1, claims[0].proof);
+    }
+
     function paidSettlement(uint256 charge, uint256 leaf) internal {
         depositAs(owner, 1_000 * MOR);
         passEpochs(1);
@@ -197,6 +247,29 @@ contract ClaimsTest is Depositing {
         (, uint256 limit) = compute.claimTotals();
         atMost(limit, mor.balanceOf(address(compute)) - 2_000_000 * MOR, "never from deposits");
         check(limit > 990 * MOR, "the pool is spent");
+        spendAllFreeMoney(limit);
+    }
+
+    /// Once liars have claimed all that is free, not even a poster's repayment reaches deposits,
+    /// though on paper the pool could pay it.
+    function spendAllFreeMoney(uint256 limit) private {
+        passEpochs(1);
+        Messages.Settlement memory s = draft();
+        s.creditRoot = Tree.root(leaves(limit - REPAYMENT, 0));
+        uint256 before = mor.balanceOf(address(this));
+        postFinal(s);
+        equal(mor.balanceOf(address(this)), before + REPAYMENT, "still repaid");
+        compute.claim(alice, limit - REPAYMENT, Tree.proof(leaves(limit - REPAYMENT, 0), 0));
+        equal(mor.balanceOf(address(compute)), 2_000_000 * MOR, "the deposit is left");
+        passEpochs(1);
+        post(draft());
+        (IComputeContract.Book memory pending,) = compute.pendingSettlement();
+        equal(pending.posterRepayment, REPAYMENT, "the pool has it on paper");
+        passEpochs(1);
+        compute.finalize();
+        equal(compute.finalSettlement().posterRepayment, 0, "not repaid");
+        equal(mor.balanceOf(address(this)), before + REPAYMENT, "nothing more");
+        equal(mor.balanceOf(address(compute)), 2_000_000 * MOR, "the deposit is whole");
     }
 
     function registerRouter(uint256 i) private {

@@ -38,9 +38,47 @@ contract DepositsTest is Depositing {
         compute.topUp(0, 0);
         vm.expectPartialRevert(IComputeContract.DepositUnknown.selector);
         compute.topUp(1, 1);
+    }
+
+    /// MOR that goes in and out again and again uses up nothing: nobody can shut others out so.
+    function test_money_goes_in_and_out_for_ever() public {
+        depositAs(owner, MOR);
+        depositAs(other, MOR);
+        for (uint256 i = 1; i <= 4; ++i) {
+            depositAs(owner, 1e26);
+            vm.prank(owner);
+            compute.announceWithdrawal(0, 1e26);
+            passEpochs(2);
+            postFinal(debited(pair(0, 0)));
+            compute.withdraw(0, leafOf(pair(0, 0), 0));
+            (uint256 deposited, uint256 withdrawn,,) = compute.depositTotals();
+            equal(withdrawn, i * 1e26, "out");
+            equal(deposited, 2 * MOR + i * 1e26, "in");
+        }
+    }
+
+    /// Debits over all time are bounded so that they fit their fields, 238 times all MOR.
+    function test_the_bound_of_all_deposits_is_far_away() public {
+        for (uint256 i = 0; i < 99; ++i) {
+            depositAs(owner, 1e26);
+        }
+        // Funding counts too, and fills the last of the hundred.
+        uint256 room = 1e26 - 2 * 3_456 ether;
+        vm.prank(owner);
         vm.expectPartialRevert(IComputeContract.AmountTooLarge.selector);
-        compute.topUp(0, 1e26 - MOR + 1);
-        depositAs(other, 1e26 - MOR);
+        compute.topUp(0, room + 1);
+        depositAs(other, room);
+        passEpochs(1);
+        uint256 all = 1e28 - 2 * 3_456 ether;
+        postFinal(debited(pair(99e26, room)));
+        equal(compute.finalSettlement().totals.debits, all, "as posted");
+        equal(compute.finalSettlement().totals.paidCredits, all * 995 / 1000, "as posted");
+        equal(compute.finalSettlement().totals.deposits, 2, "as posted");
+        compute.collect(0, leafOf(pair(99e26, room), 0));
+        compute.collect(1, leafOf(pair(99e26, room), 1));
+        (, uint256 limit) = compute.claimTotals();
+        equal(limit, all * 995 / 1000, "in full");
+        check(compute.budgetOf(nowEpoch() + 1) > 4e23, "the pool keeps its half per cent");
     }
 
     function test_anyone_tops_up(uint256 amount) public {

@@ -5,55 +5,25 @@ import {Messages} from "../src/Messages.sol";
 import {IComputeContract} from "../src/interfaces/IComputeContract.sol";
 import {INodeRegistry} from "../src/interfaces/INodeRegistry.sol";
 import {Depositing} from "./Depositing.sol";
+import {Sessions} from "./Sessions.sol";
 
-contract HatchTest is Depositing {
-    uint256 internal constant PROVIDER_KEY = 0x9901;
-    uint256 internal constant DELEGATE = 0x5E55;
-    uint256 internal constant SESSION = 0x5E56;
-    address internal provider = address(0x90D1DE);
-    address internal builder = address(0xB1DE);
-    uint256 internal constant RATE = 0.01 ether;
-
+contract HatchTest is Depositing, Sessions {
     function setUp() public override {
         super.setUp();
         registerNode(provider, PROVIDER_KEY, INodeRegistry.Role.Provider, MOR);
         depositAs(owner, 100 * MOR);
     }
 
-    /// A Session of epoch 1: 600 s agreed at 0.01 MOR/s, 2 MOR of it from the allowance.
-    function unsigned() internal view returns (IComputeContract.SessionProof memory p) {
-        p.delegation = delegationOf(owner, 50 * MOR, 1);
-        p.rfc.router = routers[0];
-        p.rfc.sessionKey = vm.addr(SESSION);
-        p.rfc.maxWeiPerSecond = RATE;
-        p.rfc.maxSeconds = 600;
-        p.ticket.router = routers[0];
-        p.ticket.provider = provider;
-        p.ticket.sessionKey = vm.addr(SESSION);
-        p.ticket.epoch = 1;
-        p.ticket.payees = new Messages.Payee[](2);
-        p.ticket.payees[0] = Messages.Payee(provider, 0, RATE * 3 / 4);
-        p.ticket.payees[1] = Messages.Payee(builder, 1, RATE / 4);
-        p.ticket.reservedAllowance = 2 * MOR;
-        p.ticket.reservedDeposit = 5 * MOR;
-        p.ticket.maxSeconds = 600;
-        p.tick.secondsAgreed = 600;
+    function unsigned() internal view returns (IComputeContract.SessionProof memory) {
+        return sessionOf(owner);
     }
 
-    function digest(bytes32 hash) internal view returns (bytes32) {
-        return messages.digest(compute.domainSeparator(), hash);
-    }
-
-    /// Links and signs everything.
     function signed(IComputeContract.SessionProof memory p)
         internal
         view
         returns (IComputeContract.SessionProof memory)
     {
-        p.rfc.delegationHash = digest(messages.hashDelegation(p.delegation));
-        p.ticket.rfcHash = digest(messages.hashRequestForCompute(p.rfc));
-        p.tick.sessionId = digest(messages.hashTicket(p.ticket));
-        return resigned(p);
+        return resigned(linked(p));
     }
 
     function resigned(IComputeContract.SessionProof memory p)
@@ -61,12 +31,7 @@ contract HatchTest is Depositing {
         view
         returns (IComputeContract.SessionProof memory)
     {
-        p.walletSignature = signBytes(WALLET, digest(messages.hashDelegation(p.delegation)));
-        p.rfcSignature = signBytes(DELEGATE, digest(messages.hashRequestForCompute(p.rfc)));
-        p.routerSignature = signBytes(routerKeys[0], digest(messages.hashTicket(p.ticket)));
-        p.sessionSignature = signBytes(SESSION, digest(messages.hashTick(p.tick)));
-        p.providerSignature = signBytes(PROVIDER_KEY, digest(messages.hashTick(p.tick)));
-        return p;
+        return signedSession(p, WALLET);
     }
 
     function reverts(IComputeContract.SessionProof memory p, bytes4 selector) internal {
@@ -164,6 +129,45 @@ contract HatchTest is Depositing {
         reverts(signed(second), IComputeContract.CeilingExceeded.selector);
         second.ticket.reservedDeposit = 2 * MOR;
         compute.paySession(signed(second));
+    }
+
+    /// Sessions shown in the hatch and debits settled later are within one ceiling together.
+    function test_what_the_hatch_paid_counts_against_the_ceiling() public {
+        IComputeContract.SessionProof memory p = signed(unsigned());
+        openForProviders();
+        compute.paySession(p);
+        equal(compute.depositOf(0).withdrawn, 4 * MOR, "paid");
+        // Its signers could not know what was paid in this very epoch.
+        answerable(50 * MOR, p.delegation);
+        passEpochs(1);
+        // A part of a deposit may be above the ceiling: a fall is always allowed.
+        answerable(46 * MOR, p.delegation);
+        passEpochs(1);
+        uint256 debit = 46 * MOR + 1;
+        post(debitedBy(debit));
+        vm.prank(owner);
+        compute.demand(0);
+        IComputeContract.DebitLeaf memory leaf = leafOf(one(debit), 0);
+        vm.expectPartialRevert(IComputeContract.CeilingExceeded.selector);
+        compute.answerDemand(0, leaf, p.delegation, p.walletSignature);
+    }
+
+    function debitedBy(uint256 debit) private view returns (Messages.Settlement memory s) {
+        s = draft();
+        s.totals.deposits = 1;
+        s.debitRoot = debitRoot(one(debit));
+    }
+
+    function answerable(uint256 debit, Messages.Delegation memory delegation) private {
+        post(debitedBy(debit));
+        give(owner, BOND);
+        vm.prank(owner);
+        mor.approve(address(compute), type(uint256).max);
+        give(owner, BOND);
+        vm.prank(owner);
+        compute.demand(0);
+        bytes memory signature = signDelegation(WALLET, delegation);
+        compute.answerDemand(0, leafOf(one(debit), 0), delegation, signature);
     }
 
     function test_collected_debits_count_against_the_ceiling() public {

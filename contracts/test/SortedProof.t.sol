@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {SortedProof} from "../src/SortedProof.sol";
+import {Tree} from "./Tree.sol";
 import {Asserting} from "./Vm.sol";
 
 contract SortedProofTest is Asserting {
@@ -24,5 +25,10 @@ contract SortedProofTest is Asserting {
         check(this.ours(proof, root, leaf), "same root");
         vm.assume(other != root);
         check(!this.ours(proof, other, leaf), "no other");
+    }
+
+    function test_leaves_are_as_described(address account, uint256 credit) public pure {
+        bytes32 leaf = SortedProof.creditLeaf(account, credit);
+        equal(leaf, Tree.creditLeaf(account, credit), "hashed twice");
     }
 }

@@ -18,6 +18,8 @@ interface Vm {
     function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
     function getNonce(address account) external view returns (uint64);
     function store(address target, bytes32 slot, bytes32 value) external;
+    function envOr(string calldata name, bool otherwise) external view returns (bool);
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function etch(address target, bytes calldata runtime) external;
 }
 

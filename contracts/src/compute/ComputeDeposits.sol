@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {Ledger} from "../Ledger.sol";
 import {Messages} from "../Messages.sol";
 import {ComputeState} from "./ComputeState.sol";
 
@@ -58,7 +59,7 @@ abstract contract ComputeDeposits is ComputeState {
         uint256 gross = record.deposited - record.withdrawn;
         if (amount > gross) revert AmountTooLarge(amount);
         uint64 epoch = currentEpoch();
-        record.announced = uint88(amount);
+        record.announced = uint96(amount);
         record.announcedEpoch = uint32(epoch);
         emit WithdrawalAnnounced(number, amount, epoch);
     }
@@ -74,8 +75,7 @@ abstract contract ComputeDeposits is ComputeState {
             revert NotWithdrawableYet(record.announcedEpoch);
         }
         _collect(h, number, record, leaf);
-        _save(h);
-        _payOwner(number, record, amount);
+        _payOwner(h, number, record, amount);
     }
 
     /// @notice See IComputeContract.
@@ -106,11 +106,12 @@ abstract contract ComputeDeposits is ComputeState {
         DemandSlot storage asked = demands[number];
         if (asked.digest == book.digest) revert AlreadyDemanded(number);
         // A bond left from a voided settlement is returned before its trace is overwritten.
-        if (asked.open) _returnBond(number, asked);
+        if (asked.open) _returnBond(h, number, asked);
         demands[number] = DemandSlot(book.digest, true);
         ++h.openDemands;
+        h.held += uint96(demandBond);
         _save(h);
-        collectedSums.bonds += uint88(demandBond);
+        depositSums.bonds += uint96(demandBond);
         emit Demanded(number, book.digest, msg.sender);
         _pull(demandBond);
     }
@@ -127,9 +128,11 @@ abstract contract ComputeDeposits is ComputeState {
         address signer = verifier.delegationSigner(delegation, walletSignature);
         if (signer != record.owner || delegation.user != record.owner) revert DelegationInvalid();
         if (books[h.finalBook].epoch > _endOf(delegation) + LATE_EPOCHS) revert DelegationInvalid();
-        if (leaf.cumulativeDebit > delegation.debitCeiling) {
-            revert CeilingExceeded(leaf.cumulativeDebit, delegation.debitCeiling);
-        }
+        // What the hatch paid for Sessions is in no leaf, but it is part of what the wallet signed.
+        uint256 unknown = _hatchPaidAfter(books[1 - h.finalBook], record);
+        uint256 owed = leaf.cumulativeDebit;
+        if (record.hatchDebits > unknown) owed += record.hatchDebits - unknown;
+        if (owed > delegation.debitCeiling) revert CeilingExceeded(owed, delegation.debitCeiling);
         _closeDemand(h, number, leaf);
     }
 
@@ -166,10 +169,10 @@ abstract contract ComputeDeposits is ComputeState {
 
     /// @notice See IComputeContract.
     function reclaimBond(uint256 number) external nonReentrant {
-        _advance();
+        Head memory h = _advance();
         DemandSlot storage asked = demands[number];
         if (!asked.open || !isVoided[asked.digest]) revert NotReturnable();
-        _returnBond(number, asked);
+        _returnBond(h, number, asked);
     }
 
     /// @notice See IComputeContract.
@@ -208,23 +211,33 @@ abstract contract ComputeDeposits is ComputeState {
         view
         returns (uint256 deposited, uint256 withdrawn, uint256 collected, uint256 bonds)
     {
-        return (
-            depositSums.deposited,
-            depositSums.withdrawn,
-            collectedSums.collected,
-            collectedSums.bonds
-        );
+        DepositSums memory sums = depositSums;
+        deposited = _netDeposits(_load()) + sums.withdrawn;
+        return (deposited, sums.withdrawn, collectedSum, sums.bonds);
     }
 
     /// Pays the owner up to `amount` of what is neither paid out nor debited.
-    function _payOwner(uint256 number, DepositSlot storage record, uint256 amount) internal {
-        uint256 free = uint256(record.deposited) - record.withdrawn - record.collected;
+    function _payOwner(
+        Head memory h, uint256 number, DepositSlot storage record, uint256 amount
+    ) internal {
+        uint256 free = _uncollected(record);
         if (amount > free) amount = free;
         record.announced = 0;
-        record.withdrawn += uint88(amount);
-        depositSums.withdrawn += uint88(amount);
+        _bookOutflow(h, record, amount);
         emit Withdrawn(number, record.owner, amount);
         token.safeTransfer(record.owner, amount);
+    }
+
+    /// Books what a deposit pays out; the caller has bounded it by what is not collected.
+    function _bookOutflow(Head memory h, DepositSlot storage record, uint256 amount) internal {
+        record.withdrawn += uint96(amount);
+        depositSums.withdrawn += uint112(amount);
+        h.held -= uint96(amount);
+        _save(h);
+    }
+
+    function _uncollected(DepositSlot storage record) internal view returns (uint256) {
+        return Ledger.uncollected(record.deposited, record.withdrawn, record.collected);
     }
 
     /// The epoch after which the Delegation authorises nothing new: expired or revoked.
@@ -249,10 +262,11 @@ abstract contract ComputeDeposits is ComputeState {
 
     function _addTo(uint256 number, DepositSlot storage record, uint256 amount) private {
         if (amount == 0) revert AmountZero();
-        uint256 sum = depositSums.deposited + amount;
-        if (amount > AMOUNT_MAX || sum > AMOUNT_MAX) revert AmountTooLarge(amount);
-        depositSums.deposited = uint88(sum);
-        record.deposited += uint88(amount);
+        Head memory h = _load();
+        if (amount > AMOUNT_MAX || h.held + amount > HELD_MAX) revert AmountTooLarge(amount);
+        h.held += uint96(amount);
+        _save(h);
+        record.deposited += uint96(amount);
         emit Deposited(number, record.owner, msg.sender, amount);
         _pull(amount);
     }
@@ -263,14 +277,22 @@ abstract contract ComputeDeposits is ComputeState {
     }
 
     /// What a leaf of `book` may be at most. Sums that the hatch paid in epochs after the book's
-    /// are not held against it: its signers could not know them.
+    /// are not held against it.
     function _debitBound(BookSlot storage book, DepositSlot storage record)
         private
         view
         returns (uint256)
     {
-        uint256 unknown = record.hatchEpoch > book.epoch ? record.hatchPaid : 0;
-        return uint256(record.deposited) - record.withdrawn + unknown;
+        return uint256(record.deposited) - record.withdrawn + _hatchPaidAfter(book, record);
+    }
+
+    /// What the signers of `book` could not know.
+    function _hatchPaidAfter(BookSlot storage book, DepositSlot storage record)
+        private
+        view
+        returns (uint256)
+    {
+        return record.hatchEpoch > book.epoch ? record.hatchPaid : 0;
     }
 
     /// What every answer shows: an open demand, and the leaf in the pending tree, within bounds.
@@ -292,17 +314,20 @@ abstract contract ComputeDeposits is ComputeState {
         DemandSlot storage asked = demands[number];
         asked.open = false;
         --h.openDemands;
+        h.held -= uint96(demandBond);
         _save(h);
-        collectedSums.bonds -= uint88(demandBond);
+        depositSums.bonds -= uint96(demandBond);
         emit DemandAnswered(
             number, asked.digest, msg.sender, leaf.cumulativeDebit, leaf.salt, leaf.proof
         );
         token.safeTransfer(msg.sender, demandBond);
     }
 
-    function _returnBond(uint256 number, DemandSlot storage asked) private {
+    function _returnBond(Head memory h, uint256 number, DemandSlot storage asked) private {
         asked.open = false;
-        collectedSums.bonds -= uint88(demandBond);
+        h.held -= uint96(demandBond);
+        _save(h);
+        depositSums.bonds -= uint96(demandBond);
         address owner = depositsByNumber[number].owner;
         emit BondReturned(number, owner, demandBond);
         token.safeTransfer(owner, demandBond);

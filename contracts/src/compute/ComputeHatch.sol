@@ -33,12 +33,12 @@ abstract contract ComputeHatch is ComputeDeposits {
         uint256 plusOne = numberPlusOne[proof.delegation.user];
         if (plusOne == 0) revert DepositUnknown(type(uint256).max);
         DepositSlot storage record = depositsByNumber[plusOne - 1];
-        uint256 free = uint256(record.deposited) - record.withdrawn - record.collected;
+        uint256 free = _uncollected(record);
         if (amount > free) amount = free;
         _checkCeiling(record, proof.delegation.debitCeiling, amount);
         paidByHatch[sessionId] = true;
         emit SessionPaidByHatch(sessionId, plusOne - 1, proof.ticket.provider, amount);
-        _payPayees(record, proof.ticket.payees, amount, rate);
+        _payPayees(h, record, proof.ticket.payees, amount, rate);
     }
 
     /// @notice See IComputeContract.
@@ -48,16 +48,15 @@ abstract contract ComputeHatch is ComputeDeposits {
         _requireWindow(owners, type(uint64).max);
         DepositSlot storage record = _deposit(number);
         _collect(h, number, record, leaf);
-        _save(h);
-        _takeRest(number, record);
+        _takeRest(h, number, record);
     }
 
     /// @notice See IComputeContract.
     function withdrawWithoutProof(uint256 number) external nonReentrant {
-        _advance();
+        Head memory h = _advance();
         (,, uint64 withoutProof) = hatchEpochs();
         _requireWindow(withoutProof, type(uint64).max);
-        _takeRest(number, _deposit(number));
+        _takeRest(h, number, _deposit(number));
     }
 
     /// @notice See IComputeContract.
@@ -77,11 +76,11 @@ abstract contract ComputeHatch is ComputeDeposits {
         if (current < from || current >= to) revert HatchClosed(from, to);
     }
 
-    function _takeRest(uint256 number, DepositSlot storage record) private {
-        uint256 free = uint256(record.deposited) - record.withdrawn - record.collected;
+    function _takeRest(Head memory h, uint256 number, DepositSlot storage record) private {
+        uint256 free = _uncollected(record);
         if (free == 0) revert NothingToWithdraw();
         _noteHatch(record, free);
-        _payOwner(number, record, free);
+        _payOwner(h, number, record, free);
     }
 
     /// The Session is of an epoch over and not settled, and within its Delegation's time.
@@ -104,6 +103,7 @@ abstract contract ComputeHatch is ComputeDeposits {
 
     /// Each payee its share, rounded down; what rounding leaves stays in the deposit.
     function _payPayees(
+        Head memory h,
         DepositSlot storage record,
         Messages.Payee[] calldata payees,
         uint256 amount,
@@ -116,9 +116,8 @@ abstract contract ComputeHatch is ComputeDeposits {
             paid += shares[i];
         }
         _noteHatch(record, paid);
-        record.hatchDebits += uint88(paid);
-        record.withdrawn += uint88(paid);
-        depositSums.withdrawn += uint88(paid);
+        record.hatchDebits += uint96(paid);
+        _bookOutflow(h, record, paid);
         for (uint256 i = 0; i < shares.length; ++i) {
             if (shares[i] != 0) token.safeTransfer(payees[i].account, shares[i]);
         }
@@ -127,7 +126,7 @@ abstract contract ComputeHatch is ComputeDeposits {
     /// Remembers what left in this epoch, which a settlement of an earlier epoch cannot know.
     function _noteHatch(DepositSlot storage record, uint256 amount) private {
         uint32 epoch = uint32(currentEpoch());
-        record.hatchPaid = uint88(record.hatchEpoch == epoch ? record.hatchPaid + amount : amount);
+        record.hatchPaid = uint96(record.hatchEpoch == epoch ? record.hatchPaid + amount : amount);
         record.hatchEpoch = epoch;
     }
 }

@@ -28,6 +28,9 @@ abstract contract ComputeSettlement is ComputeState {
         if (amount > AMOUNT_MAX || sum > AMOUNT_MAX) revert AmountTooLarge(amount);
         if (bucket == Bucket.Compute) funding.compute = uint88(sum);
         else funding.community = uint88(sum);
+        Head memory h = _load();
+        h.held += uint96(amount);
+        _save(h);
         emit Funded(bucket, msg.sender, amount);
         _pull(amount);
     }
@@ -54,7 +57,7 @@ abstract contract ComputeSettlement is ComputeState {
         BookSlot storage last = books[h.finalBook];
         if (settlement.previous != last.digest) revert WrongPrevious(last.digest);
         (uint256 budgets, uint256 carried) = _budgetsCovered(h, settlement.epoch);
-        _checkTotals(last, settlement.totals, budgets);
+        _checkTotals(h, last, settlement.totals, budgets);
         bytes32 digest = Messages.digest(domainSeparator, Messages.hashSettlement(settlement));
         // Its signatures are public; without this anyone could post it again.
         if (depositSums.voidedAny && isVoided[digest]) revert AlreadyVoided(digest);
@@ -68,7 +71,7 @@ abstract contract ComputeSettlement is ComputeState {
 
     /// @notice See IComputeContract.
     function finalize() external nonReentrant {
-        uint64 finalAt = head.finalAt;
+        uint64 finalAt = _load().finalAt;
         if (finalAt == 0) revert NothingPending();
         if (block.timestamp < finalAt) revert NotFinalYet(finalAt);
         _advance();
@@ -104,7 +107,10 @@ abstract contract ComputeSettlement is ComputeState {
     }
 
     function _checkTotals(
-        BookSlot storage last, Messages.Totals calldata totals, uint256 budgets
+        Head memory h,
+        BookSlot storage last,
+        Messages.Totals calldata totals,
+        uint256 budgets
     ) private view {
         // Adding would overflow only if a total exceeded all MOR there can be.
         if (totals.allowanceCredits > AMOUNT_MAX) revert AmountTooLarge(totals.allowanceCredits);
@@ -118,15 +124,17 @@ abstract contract ComputeSettlement is ComputeState {
         uint256 agents = _grown(totals.agentEmission, last.agentEmission);
         if (agents > limit) revert EmissionTooHigh(agents, limit);
         if (totals.agentEmission > funding.community) revert PoolExceeded();
-        _checkDeposits(last, totals);
+        _checkDeposits(h, last, totals);
     }
 
-    function _checkDeposits(BookSlot storage last, Messages.Totals calldata totals) private view {
-        DepositSums memory sums = depositSums;
-        uint256 held = sums.deposited - sums.withdrawn;
-        if (totals.debits > held) revert DebitsExceedDeposits(totals.debits, held);
-        if (totals.deposits > sums.count || totals.deposits < last.deposits) {
-            revert DepositCountWrong(totals.deposits, sums.count);
+    function _checkDeposits(
+        Head memory h, BookSlot storage last, Messages.Totals calldata totals
+    ) private view {
+        uint256 net = _netDeposits(h);
+        if (totals.debits > net) revert DebitsExceedDeposits(totals.debits, net);
+        uint40 count = depositSums.count;
+        if (totals.deposits > count || totals.deposits < last.deposits) {
+            revert DepositCountWrong(totals.deposits, count);
         }
         uint256 debits = _grown(totals.debits, last.debits);
         uint256 paid = _grown(totals.paidCredits, last.paidCredits);
@@ -181,8 +189,8 @@ abstract contract ComputeSettlement is ComputeState {
         uint256 first = totals.allowanceCredits | totals.modelEmission << 88
             | uint256(settlement.epoch) << 176 | block.timestamp << 208;
         uint256 second = totals.agentEmission | totals.paidCredits << 88
-            | uint256(totals.deposits) << 176 | (repaid ? uint256(1) << 240 : 0);
-        uint256 third = totals.debits | uint256(uint160(msg.sender)) << 88;
+            | uint256(totals.deposits) << 184 | (repaid ? uint256(1) << 248 : 0);
+        uint256 third = totals.debits | uint256(uint160(msg.sender)) << 96;
         assembly ("memory-safe") {
             sstore(add(book.slot, 3), first)
             sstore(add(book.slot, 4), second)

@@ -7,6 +7,7 @@ import {ReentrancyGuardTransient} from
     "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {BudgetCurve} from "../BudgetCurve.sol";
 import {EpochClock} from "../EpochClock.sol";
+import {Ledger} from "../Ledger.sol";
 import {Messages} from "../Messages.sol";
 import {SortedProof} from "../SortedProof.sol";
 import {IComputeContract} from "../interfaces/IComputeContract.sol";
@@ -17,28 +18,32 @@ import {SessionVerifier} from "./SessionVerifier.sol";
 /// @dev The pools are derived, never stored: computePool = fundedCompute + debits - paidCredits -
 /// allowanceCredits - modelEmission - posterRepaid; communityPool = fundedCommunity -
 /// agentEmission. Each deposit is ring-fenced: until a final debit leaf is booked (`collect`) its
-/// MOR pays nobody's credit, so that false totals of a corrupt quorum cannot reach it.
+/// MOR pays nobody's credit, so that false totals of a corrupt quorum cannot reach it (see Ledger).
 abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, IComputeContract {
     using SafeERC20 for IERC20;
 
-    /// Uncollected debits that credits may be paid ahead of, as a share of all compute funding:
-    /// one budget. A false total can thus draw no more than that from the pool.
-    uint256 internal constant FLOAT_DIVISOR = 100;
     /// More than all MOR there can be (42 million); keeps sums within their fields.
     uint256 internal constant AMOUNT_MAX = 1e26;
+    /// Paid use over all time, which the same MOR can pass through again and again: 10,000 million
+    /// MOR. It keeps debits within their fields, and the half per cent of them that the pool keeps
+    /// within its own.
+    uint256 internal constant HELD_MAX = 1e28;
     /// Two to walk back from the newest, and one that a void may take away.
     uint256 internal constant CHECKPOINTS = 4;
 
-    /// All that a claim has to read and write besides its own entry, in one slot.
+    /// All that a claim has to read besides its own entry, packed in one slot. Claims write none
+    /// of it; every other movement of MOR is booked in `held`.
     struct Head {
-        uint88 claimed;
-        uint88 claimLimit;
-        /// 0: nothing pending.
-        uint40 finalAt;
-        /// Which of the two books is final; the other is pending or stale.
-        uint8 finalBook;
-        uint8 newestCheckpoint;
+        /// What would be held had nobody ever claimed (see Ledger).
+        uint96 held;
+        uint96 claimLimit;
         uint24 openDemands;
+        /// 0: nothing pending. 37 bits.
+        uint40 finalAt;
+        /// Which of the two books is final; the other is pending or stale. 1 bit.
+        uint8 finalBook;
+        /// 2 bits.
+        uint8 newestCheckpoint;
     }
 
     struct Funding {
@@ -47,17 +52,13 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         uint80 posterRepaid;
     }
 
+    /// `withdrawn` has room for MOR that goes in and out for ever.
     struct DepositSums {
-        uint88 deposited;
-        uint88 withdrawn;
-        uint64 count;
+        uint112 withdrawn;
+        uint96 bonds;
+        uint40 count;
         /// Whether `isVoided` holds anything: it is read only then.
         bool voidedAny;
-    }
-
-    struct CollectedSums {
-        uint88 collected;
-        uint88 bonds;
     }
 
     struct BookSlot {
@@ -69,10 +70,10 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         uint32 epoch;
         uint40 postedAt;
         uint88 agentEmission;
-        uint88 paidCredits;
+        uint96 paidCredits;
         uint64 deposits;
         bool repaid;
-        uint88 debits;
+        uint96 debits;
         address poster;
     }
 
@@ -86,16 +87,16 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
 
     struct DepositSlot {
         address owner;
-        uint88 deposited;
-        uint88 withdrawn;
-        uint88 collected;
+        uint96 deposited;
+        uint96 withdrawn;
+        uint96 collected;
         uint32 announcedEpoch;
-        uint88 announced;
+        uint96 announced;
         /// What the hatch paid out in its latest epoch for this deposit.
         uint32 hatchEpoch;
-        uint88 hatchPaid;
+        uint96 hatchPaid;
         /// What Sessions shown in the hatch cost this deposit, ever; counts against the ceiling.
-        uint88 hatchDebits;
+        uint96 hatchDebits;
     }
 
     IERC20 public immutable token;
@@ -109,10 +110,11 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
     /// @notice Checks Sessions and Delegations; has no state and no rights.
     SessionVerifier public immutable verifier;
 
-    Head internal head;
+    /// A Head, packed by `_save`.
+    uint256 private headWord;
     Funding internal funding;
     DepositSums internal depositSums;
-    CollectedSums internal collectedSums;
+    uint256 internal collectedSum;
     BookSlot[2] internal books;
     Checkpoint[CHECKPOINTS] internal checkpoints;
     mapping(address account => uint256) internal claimedBy;
@@ -187,35 +189,37 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
 
     /// @inheritdoc IComputeContract
     function claimTotals() external view returns (uint256 claimed, uint256 limit) {
-        return (head.claimed, head.claimLimit);
+        Head memory h = _load();
+        return (Ledger.claimed(token.balanceOf(address(this)), h.held), h.claimLimit);
     }
 
     /// The compiler would read and write the one slot field by field.
-    function _load() private view returns (Head memory h) {
+    function _load() internal view returns (Head memory h) {
         assembly ("memory-safe") {
-            let word := sload(head.slot)
-            let mask := 0xffffffffffffffffffffff
+            let word := sload(headWord.slot)
+            let mask := 0xffffffffffffffffffffffff
             mstore(h, and(word, mask))
-            mstore(add(h, 0x20), and(shr(88, word), mask))
-            mstore(add(h, 0x40), and(shr(176, word), 0xffffffffff))
-            mstore(add(h, 0x60), and(shr(216, word), 0xff))
-            mstore(add(h, 0x80), and(shr(224, word), 0xff))
-            mstore(add(h, 0xa0), shr(232, word))
+            mstore(add(h, 0x20), and(shr(96, word), mask))
+            mstore(add(h, 0x40), and(shr(192, word), 0xffffff))
+            mstore(add(h, 0x60), and(shr(216, word), 0x1fffffffff))
+            mstore(add(h, 0x80), and(shr(253, word), 1))
+            mstore(add(h, 0xa0), shr(254, word))
         }
     }
 
-    /// Writes `head` in one go; each field of `h` is within its width by its type.
+    /// Writes the head in one go; each field of `h` is within its width by its type, the last three
+    /// by what is ever put there (2^37 seconds end in the year 6325).
     function _save(Head memory h) internal {
         assembly ("memory-safe") {
-            let word := or(mload(h), shl(88, mload(add(h, 0x20))))
-            word := or(word, shl(176, mload(add(h, 0x40))))
+            let word := or(mload(h), shl(96, mload(add(h, 0x20))))
+            word := or(word, shl(192, mload(add(h, 0x40))))
             word := or(word, shl(216, mload(add(h, 0x60))))
-            word := or(word, shl(224, mload(add(h, 0x80))))
-            sstore(head.slot, or(word, shl(232, mload(add(h, 0xa0)))))
+            word := or(word, shl(253, mload(add(h, 0x80))))
+            sstore(headWord.slot, or(word, shl(254, mload(add(h, 0xa0)))))
         }
     }
 
-    /// What `head` will be once the pending settlement's time has been taken note of.
+    /// What the head will be once the pending settlement's time has been taken note of.
     function _settledHead() internal view returns (Head memory h) {
         h = _load();
         if (h.finalAt == 0 || block.timestamp < h.finalAt) return h;
@@ -242,7 +246,12 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         h.finalAt = 0;
         BookSlot storage book = books[h.finalBook];
         uint256 repayment = book.repaid ? posterRepayment : 0;
+        if (repayment != 0 && !_repayable(h)) {
+            repayment = 0;
+            book.repaid = false;
+        }
         funding.posterRepaid += uint80(repayment);
+        h.held -= uint96(repayment);
         _refreshClaimLimit(h);
         emit SettlementFinalised(book.digest, book.epoch, repayment);
         if (repayment != 0) token.safeTransfer(book.poster, repayment);
@@ -259,18 +268,36 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         emit SettlementVoided(book.digest, book.epoch);
     }
 
-    /// Claims are paid up to what final totals grant, paid credits up to collected debits plus the
-    /// float, and never out of deposits. Both bounds only grow between refreshes.
+    function _repayable(Head memory h) private view returns (bool) {
+        Funding memory funded = funding;
+        uint256 inflow = uint256(funded.compute) + funded.community;
+        uint256 free = Ledger.freeMoney(inflow, collectedSum, funded.posterRepaid);
+        uint256 balance = token.balanceOf(address(this));
+        return Ledger.repayable(posterRepayment, balance, h.held, free);
+    }
+
+    /// Both parts of the limit only grow between refreshes.
     function _refreshClaimLimit(Head memory h) internal view {
         BookSlot storage book = books[h.finalBook];
         Funding memory funded = funding;
-        uint256 collected = collectedSums.collected;
-        uint256 backedPaid = collected + funded.compute / FLOAT_DIVISOR;
-        if (backedPaid > book.paidCredits) backedPaid = book.paidCredits;
         uint256 granted = uint256(book.allowanceCredits) + book.modelEmission + book.agentEmission;
-        granted += backedPaid;
-        uint256 free = uint256(funded.compute) + funded.community + collected - funded.posterRepaid;
-        h.claimLimit = uint88(granted < free ? granted : free);
+        h.claimLimit = uint96(
+            Ledger.limitDown(
+                granted,
+                book.paidCredits,
+                collectedSum,
+                funded.compute,
+                funded.community,
+                funded.posterRepaid
+            )
+        );
+    }
+
+    /// Deposits less withdrawals, all owners' together.
+    function _netDeposits(Head memory h) internal view returns (uint256) {
+        Funding memory funded = funding;
+        uint256 inflow = uint256(funded.compute) + funded.community;
+        return Ledger.netDeposits(h.held, inflow, funded.posterRepaid, depositSums.bonds);
     }
 
     /// Books a leaf of the final debit tree against its deposit.
@@ -281,11 +308,13 @@ abstract contract ComputeState is EpochClock, ReentrancyGuardTransient, ICompute
         // A deposit younger than the tree owes nothing by it.
         if (number >= book.deposits) return;
         _requireLeaf(book.debitRoot, number, leaf);
-        uint256 gross = record.deposited - record.withdrawn;
-        uint256 owed = leaf.cumulativeDebit < gross ? leaf.cumulativeDebit : gross;
-        if (owed <= record.collected) return;
-        collectedSums.collected += uint88(owed - record.collected);
-        record.collected = uint88(owed);
+        uint256 before = record.collected;
+        uint256 owed = Ledger.collectable(
+            leaf.cumulativeDebit, record.deposited, record.withdrawn, before
+        );
+        if (owed == before) return;
+        collectedSum += owed - before;
+        record.collected = uint96(owed);
         emit Collected(number, owed);
         _refreshClaimLimit(h);
     }

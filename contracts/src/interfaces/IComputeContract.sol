@@ -247,7 +247,8 @@ interface IComputeContract {
     function isVoided(bytes32 digest) external view returns (bool);
     /// @notice wei that `account` has claimed.
     function claimedOf(address account) external view returns (uint256);
-    /// @notice wei claimed by all, and how much could be claimed at most by now.
+    /// @notice wei claimed by all, and how much could be claimed at most by now. MOR that came by a
+    /// plain transfer is seen as not yet claimed.
     function claimTotals() external view returns (uint256 claimed, uint256 limit);
     function depositCount() external view returns (uint64);
     function depositOf(uint256 number) external view returns (DepositRecord memory);
