@@ -19,8 +19,10 @@ const testCode = "[.](test|bench)[.]ts$|/(test|testing|test-support|bench|intero
 const product = `^(${workspaces.join("|")})/src/`;
 
 // Where a process, a thread or an importer enters a workspace.
+// An engine is loaded by its URL, in a process of its own.
 const entries =
-  "/src/(index|main|cli|inference/index|chain/index)[.]ts$|-(worker|process|main)[.]ts$";
+  "/src/(index|main|cli|inference/index|chain/index)[.]ts$|-(worker|process|main)[.]ts$" +
+  "|/src/engine/(llama|onnx)-engine[.]ts$";
 
 // The only packages that pure code may use.
 const hashPackages = ["node_modules/(canonicalize|hash-wasm)/"];

@@ -6,10 +6,15 @@ import ts from "typescript";
 /** Where limits are named, in the order of the page. */
 const sources = [
   "protocol/src/limits.ts",
+  "protocol/src/inference/inference-limits.ts",
+  "protocol/src/record-limits.ts",
+  "protocol/src/verdicts/limits.ts",
   "registry/src/limits.ts",
   "router/src/limits.ts",
   "router/src/core/core-limits.ts",
   "provider/src/limits.ts",
+  "provider/src/operate/limits.ts",
+  "client/src/limits.ts",
 ];
 
 const root = fileURLToPath(new URL("..", import.meta.url));

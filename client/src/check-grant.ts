@@ -11,6 +11,7 @@ import {
   type RequestForCompute,
   requireSigner,
   rfcType,
+  type RoutingWish,
   type Signatures,
   type Signed,
   type Ticket,
@@ -34,6 +35,7 @@ export async function checkGrant(
   grant: TicketGrant,
   rfc: RequestForCompute,
   checking: Checking,
+  routing: RoutingWish = {},
 ): Promise<void> {
   const { domainSeparator } = checking;
   const ticket = grant.ticket.message;
@@ -49,6 +51,8 @@ export async function checkGrant(
   fits(offer.model === rfc.model && offer.manifestDigest === ticket.manifestDigest, "model");
   checkPrice(ticket, offer, rfc.maxWeiPerSecond);
   fits(ticket.maxSeconds <= rfc.maxSeconds, "time");
+  fits(routing.only?.includes(offer.provider) !== false, "Provider, which is not among 'only',");
+  fits(routing.ignore?.includes(offer.provider) !== true, "Provider, which is to be ignored,");
   await checkTicketSigner(grant.ticket, checking);
   const signingKey = await keyOf(offer.provider, checking);
   const by = { signatures: checking.signatures, expected: signingKey };

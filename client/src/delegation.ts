@@ -4,6 +4,8 @@ import {
   type Clock,
   type Delegation,
   delegationType,
+  type Domain,
+  domainSeparatorOf,
   fromHex,
   type Hex,
   isHex,
@@ -15,10 +17,10 @@ import {
   signedFromJson,
   signedToJson,
   type Signer,
-  signMessage,
   toHex,
 } from "@lake-travis/protocol";
 import { generateKey, signerFromKey } from "@lake-travis/platform";
+import type { UserWallet } from "./wallet/user-wallet.ts";
 
 /** A signed Delegation with the key that may spend under it. */
 export interface HeldDelegation {
@@ -36,14 +38,14 @@ export interface DelegationLimits {
 }
 
 /** Signs a Delegation with the wallet: the one moment at which the wallet's key is needed. */
-export function makeDelegation(options: {
-  readonly wallet: Signer;
+export async function makeDelegation(options: {
+  readonly wallet: UserWallet;
   readonly allowed: DelegationLimits;
-  readonly domainSeparator: Uint8Array;
+  readonly domain: Domain;
   readonly clock: Clock;
   readonly random: Random;
-}): { readonly held: HeldDelegation; readonly delegateKey: Hex } {
-  const { wallet, allowed, domainSeparator, clock, random } = options;
+}): Promise<{ readonly held: HeldDelegation; readonly delegateKey: Hex }> {
+  const { wallet, allowed, domain, clock, random } = options;
   const delegateKey = generateKey();
   const pseudonymKey = toHex(random.bytes(32));
   const message: Delegation = {
@@ -56,8 +58,9 @@ export function makeDelegation(options: {
     // Milliseconds only grow, so that a later Delegation replaces an earlier one.
     nonce: clock.now(),
   };
-  const signed = signMessage(domainSeparator, delegationType, message, wallet);
-  return { held: holdDelegation(signed, delegateKey, pseudonymKey, domainSeparator), delegateKey };
+  const signed = await wallet.sign(delegationType, message, domain);
+  const separator = domainSeparatorOf(domain);
+  return { held: holdDelegation(signed, delegateKey, pseudonymKey, separator), delegateKey };
 }
 
 /** Reads the Delegation kept in `folder`; undefined where there is none for this network. */

@@ -1,21 +1,31 @@
-import { Command, CommanderError } from "commander";
+import { CommanderError } from "commander";
+import { LakeError } from "@lake-travis/protocol";
 import { reportFailure } from "@lake-travis/platform";
-import { registryCommands } from "@lake-travis/registry/cli";
-import { createLakeContext, withLakeOptions } from "./cli/lake-context.ts";
-import { createUpCommand } from "./cli/up-command.ts";
+import { createLakeProgram } from "./cli/create-lake-program.ts";
+import { exitCodeOf, exitCodes } from "./cli/exit-code.ts";
 
-const lake = withLakeOptions(new Command("lake"))
-  .description("Buy AI inference by the second from computers you neither own nor trust.")
-  .showHelpAfterError("(lake --help shows what there is)");
-const context = createLakeContext(lake);
+const { context, lake } = createLakeProgram();
+for (const command of [lake, ...lake.commands.flatMap((each) => [each, ...each.commands])]) {
+  command.exitOverride();
+}
 
-lake.addCommand(createUpCommand(lake));
-for (const command of registryCommands(context)) lake.addCommand(command);
+// A reader such as `head` may leave early; that is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(exitCodes.ok);
+  throw error;
+});
 
 try {
   await lake.parseAsync();
-  context.close();
 } catch (error) {
-  if (!(error instanceof CommanderError)) reportFailure(error);
-  process.exitCode = 1;
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  } else {
+    process.exitCode = exitCodeOf(error);
+    if (context.json && error instanceof LakeError) {
+      process.stdout.write(`${JSON.stringify(error.toBody())}\n`);
+    } else reportFailure(error);
+  }
+} finally {
+  await context.close();
 }

@@ -1,12 +1,16 @@
 import {
   type Address,
   formatHandle,
-  LakeError,
   limits,
+  LakeError,
   parseHandle,
   type RequestForCompute,
   rfcType,
+  type RoutingWish,
+  routingWishHash,
+  type Signer,
   signMessage,
+  type TicketGrant,
   toHex,
   zeroBytes32,
 } from "@lake-travis/protocol";
@@ -26,12 +30,15 @@ export interface Wish {
   /** Wished time to first token; 0: any. */
   readonly maxLatencyMs: number;
   readonly maxSeconds: number;
+  /** Which Providers, and what to put first. */
+  readonly routing?: RoutingWish;
 }
 
 /** A Router that the client asks, and in whose name. */
 export interface Asking extends SessionContext {
   readonly routerAccount: Address;
-  readonly delegation: HeldDelegation;
+  /** The newest one: it is renewed while the client runs. */
+  readonly delegation: () => HeldDelegation;
 }
 
 /** How long an RFC may wait for a free slot. */
@@ -48,20 +55,35 @@ export async function openByName(
   asking: Asking,
   signal?: AbortSignal,
 ): Promise<Session> {
+  let current = wish;
   for (let attempt = 1; ; attempt += 1) {
+    const key = signerFromKey(generateKey());
+    const grant = await requestGrant(current, key, asking, signal);
     try {
-      return await openOnce(wish, asking, signal);
+      return await openSession(grant, key, asking);
     } catch (error) {
       const away = error instanceof LakeError && error.code === "provider-unreachable";
       if (!away || attempt >= connectAttemptsMax) throw error;
+      current = withoutProvider(current, grant.offer.message.provider);
     }
   }
 }
 
-async function openOnce(wish: Wish, asking: Asking, signal?: AbortSignal): Promise<Session> {
-  const { clock, delegation, domainSeparator, random, router } = asking;
+/** The same wish, but not at this Provider. */
+export function withoutProvider(wish: Wish, provider: Address): Wish {
+  const ignore = [...(wish.routing?.ignore ?? []), provider];
+  return { ...wish, routing: { ...wish.routing, ignore: [...new Set(ignore)] } };
+}
+
+async function requestGrant(
+  wish: Wish,
+  key: Signer,
+  asking: Asking,
+  signal: AbortSignal | undefined,
+): Promise<TicketGrant> {
+  const { clock, domainSeparator, random, router } = asking;
+  const delegation = asking.delegation();
   const handle = parseHandle(wish.model);
-  const key = signerFromKey(generateKey());
   const rfc: RequestForCompute = {
     router: asking.routerAccount,
     delegationHash: delegation.hash,
@@ -74,10 +96,11 @@ async function openOnce(wish: Wish, asking: Asking, signal?: AbortSignal): Promi
     maxSeconds: Math.min(wish.maxSeconds, limits.sessionSecondsMax),
     nonce: toHex(random.bytes(32)),
     deadline: clock.now() + rfcPatienceMs,
-    wishHash: zeroBytes32,
+    wishHash: routingWishHash(wish.routing),
   };
   const signed = signMessage(domainSeparator, rfcType, rfc, delegation.delegate);
-  const grant = await router.requestCompute(signed, signal);
-  await checkGrant(grant, rfc, asking);
-  return openSession(grant, key, asking);
+  const request = wish.routing === undefined ? signed : { ...signed, wish: wish.routing };
+  const grant = await router.requestCompute(request, signal);
+  await checkGrant(grant, rfc, asking, wish.routing);
+  return grant;
 }

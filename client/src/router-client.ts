@@ -9,7 +9,7 @@ import {
   type Hex,
   type ListedOffer,
   offerType,
-  type RequestForCompute,
+  type RfcRequest,
   rfcType,
   routerPaths,
   type RouterStatus,
@@ -27,7 +27,7 @@ import { createHttpClient, type HttpClient } from "@lake-travis/platform";
 export interface RouterClient {
   status(): Promise<RouterStatus>;
   delegate(request: DelegationRequest): Promise<DelegationReceipt>;
-  requestCompute(rfc: Signed<RequestForCompute>, signal?: AbortSignal): Promise<TicketGrant>;
+  requestCompute(request: RfcRequest, signal?: AbortSignal): Promise<TicketGrant>;
   close(close: Signed<Close>): Promise<void>;
   offers(): Promise<readonly ListedOffer[]>;
   session(sessionId: Hex): Promise<SessionState>;
@@ -48,7 +48,7 @@ export function createRouterClient(url: string): RouterClient {
   return {
     status: async () => (await get(routerPaths.status)) as RouterStatus,
     delegate: (request) => delegate(http, base, request),
-    requestCompute: (rfc, signal) => requestCompute(http, base, rfc, signal),
+    requestCompute: (request, signal) => requestCompute(http, base, request, signal),
     close: async (close) => {
       await http.json("POST", base + routerPaths.closes, signedToJson(closeType, close));
     },
@@ -79,10 +79,13 @@ async function delegate(
 async function requestCompute(
   http: HttpClient,
   base: string,
-  rfc: Signed<RequestForCompute>,
+  request: RfcRequest,
   signal: AbortSignal | undefined,
 ): Promise<TicketGrant> {
-  const answer = (await http.json("POST", base + routerPaths.rfcs, signedToJson(rfcType, rfc), {
+  const { wish } = request;
+  const signed = signedToJson(rfcType, request) as object;
+  const body = wish === undefined ? signed : { ...signed, wish };
+  const answer = (await http.json("POST", base + routerPaths.rfcs, body, {
     timeoutMs: rfcTimeoutMs,
     ...(signal === undefined ? {} : { signal }),
   })) as Record<keyof TicketGrant, unknown>;

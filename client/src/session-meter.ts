@@ -11,8 +11,14 @@ export interface SessionMeter {
 /** One request under way. */
 export interface RequestMeter {
   token(now: number): void;
-  finish(now: number, ok: boolean): void;
+  finish(now: number, outcome: RequestOutcome): void;
 }
+
+/**
+ * How a request ended. One that its own caller dropped has had an answer if a token of it came, and
+ * otherwise says nothing of the Provider.
+ */
+export type RequestOutcome = "answered" | "failed" | "dropped";
 
 /** The newest times to first token, of which the median is reported. */
 const ttftSamplesMax = 101;
@@ -36,11 +42,12 @@ export function createSessionMeter(): SessionMeter {
           firstAt = now;
           ttfts = [...ttfts.slice(1 - ttftSamplesMax), Math.max(0, now - startedAt)];
         },
-        finish: (now, ok) => {
+        finish: (now, outcome) => {
+          const isAnswered = outcome === "dropped" ? firstAt !== undefined : outcome === "answered";
           count = {
             ...count,
-            requestsAnswered: count.requestsAnswered + (ok ? 1 : 0),
-            requestsFailed: count.requestsFailed + (ok ? 0 : 1),
+            requestsAnswered: count.requestsAnswered + (isAnswered ? 1 : 0),
+            requestsFailed: count.requestsFailed + (outcome === "failed" ? 1 : 0),
             activeMs: count.activeMs + Math.max(0, now - (firstAt ?? startedAt)),
           };
         },

@@ -15,12 +15,17 @@ const wish: Wish = {
 };
 
 interface OpenedSession extends Session {
-  ended: LakeError | undefined;
   closedBecause: string | undefined;
+  endsAt: number | undefined;
+  paidUntil: number;
+  end(error: LakeError): void;
 }
 
 /** A pool over Sessions that remember how they were closed, and a clock that is turned by hand. */
-function poolOf(slots: number): {
+function poolOf(
+  slots: number,
+  options: { readonly idleShareMax?: number; readonly refuseAfter?: number } = {},
+): {
   pool: SessionPool;
   opened: OpenedSession[];
   turn: (ms: number) => Promise<void>;
@@ -28,6 +33,7 @@ function poolOf(slots: number): {
   const opened: OpenedSession[] = [];
   const alarms = new Map<() => void, number>();
   let now = 0;
+  const { idleShareMax = 1, refuseAfter = Infinity } = options;
   const clock: Clock = {
     now: () => now,
     sleep: () => Promise.resolve(),
@@ -39,8 +45,10 @@ function poolOf(slots: number): {
   const pool = createSessionPool({
     clock,
     idleMs: 1000,
+    idleShareMax,
     open: async () => {
-      const session = makeSession(opened.length, slots);
+      if (opened.length >= refuseAfter) throw new LakeError("slots-full", "All are taken.");
+      const session = makeSession(opened.length, slots, () => now);
       opened.push(session);
       return session;
     },
@@ -56,21 +64,30 @@ function poolOf(slots: number): {
   return { pool, opened, turn };
 }
 
-function makeSession(index: number, slots: number): OpenedSession {
+function makeSession(index: number, slots: number, now: () => number): OpenedSession {
+  const ending = new AbortController();
+  const openedAt = now();
   return {
     slots,
-    ended: undefined,
+    signal: ending.signal,
+    get ended() {
+      return ending.signal.aborted ? (ending.signal.reason as LakeError) : undefined;
+    },
+    end: (error) => ending.abort(error),
+    endsAt: undefined,
+    paidUntil: 0,
     closedBecause: undefined,
     meter: createSessionMeter(),
     figures: () => ({
       sessionId: `0x${index}`,
       model: wish.model,
-      provider: "0x0",
-      weiPerSecond: 1n,
+      provider: `0x${index}`,
+      weiPerSecond: 1000n,
       seconds: 0,
-      costWei: 0n,
+      costWei: BigInt(now() - openedAt),
     }),
     send: () => Promise.reject(new Error("nothing is sent in these tests")),
+    probe: () => Promise.resolve(true),
     async close(reason) {
       this.closedBecause = reason;
     },
@@ -115,7 +132,7 @@ describe("SessionPool", () => {
     (await pool.acquire(wish)).release();
     const [first] = opened;
     assert.ok(first !== undefined);
-    first.ended = new LakeError("session-ended", "gone");
+    first.end(new LakeError("session-ended", "gone"));
     const lease = await pool.acquire(wish);
     assert.notEqual(lease.session, first);
   });
@@ -137,6 +154,7 @@ describe("SessionPool", () => {
     const pool = createSessionPool({
       clock: { now: () => 0, sleep: () => Promise.resolve(), after: () => () => undefined },
       idleMs: 1,
+      idleShareMax: 1,
       open: () => {
         attempts += 1;
         return Promise.reject(new LakeError("model-unknown", "no such model"));
@@ -146,5 +164,90 @@ describe("SessionPool", () => {
     await assert.rejects(pool.acquire(wish), /no such model/);
     await assert.rejects(pool.acquire(wish), /no such model/);
     assert.equal(attempts, 2);
+  });
+
+  it("opens as many at once as those who wait need, and no more", async () => {
+    const { pool, opened } = poolOf(4);
+    (await pool.acquire(wish)).release();
+    await Promise.all(Array.from({ length: 11 }, () => pool.acquire(wish)));
+    assert.equal(opened.length, 3);
+  });
+
+  it("lets who finds no further Session wait for a busy one, in order", async () => {
+    const { pool, opened } = poolOf(1, { refuseAfter: 1 });
+    const first = await pool.acquire(wish);
+    const order: number[] = [];
+    const second = pool.acquire(wish).then((lease) => {
+      order.push(2);
+      lease.release();
+    });
+    const third = pool.acquire(wish).then(() => order.push(3));
+    await new Promise((resolve) => setImmediate(resolve));
+    first.release();
+    await Promise.all([second, third]);
+    assert.deepEqual(order, [2, 3]);
+    assert.equal(opened.length, 1);
+  });
+
+  it("forgets who stops waiting", async () => {
+    const { pool } = poolOf(1, { refuseAfter: 1 });
+    const first = await pool.acquire(wish);
+    const leaving = new AbortController();
+    const left = pool.acquire(wish, leaving.signal);
+    leaving.abort(new Error("left"));
+    await assert.rejects(left, /left/);
+    const next = pool.acquire(wish);
+    first.release();
+    assert.equal((await next).session, first.session);
+  });
+
+  it("moves to a new Session in time when the end of one was announced", async () => {
+    const { pool, opened } = poolOf(4);
+    const running = await pool.acquire(wish);
+    const [first] = opened;
+    assert.ok(first !== undefined);
+    first.endsAt = 9_000;
+    const next = await pool.acquire(wish);
+    assert.notEqual(next.session, first);
+    running.release();
+    assert.equal(first.closedBecause, "idle", "what nobody will use again is not paid for");
+  });
+
+  it("keeps a Session while its minimum is paid anyway, which is no idling", async () => {
+    const { pool, opened, turn } = poolOf(1);
+    const lease = await pool.acquire(wish);
+    const [first] = opened;
+    assert.ok(first !== undefined);
+    first.paidUntil = 30_000;
+    lease.release();
+    await turn(29_000);
+    assert.equal(first.closedBecause, undefined);
+    await turn(1_000);
+    assert.equal(first.closedBecause, "idle");
+    assert.equal(pool.figures().idleMs, 0);
+  });
+
+  it("keeps idling below its share of what is spent", async () => {
+    const { pool, turn } = poolOf(1, { idleShareMax: 0.2 });
+    for (let round = 0; round < 400; round += 1) {
+      const lease = await pool.acquire(wish);
+      await turn(500);
+      lease.release();
+      for (let step = 0; step < 50; step += 1) await turn(20);
+    }
+    const { costWei, idleCostWei, idleMs, sessionsOpened } = pool.figures();
+    assert.ok(idleMs > 60_000, "the first minute is free");
+    assert.ok(idleCostWei * 100n <= costWei * 26n, `${idleCostWei} of ${costWei}`);
+    assert.ok(sessionsOpened > 100, "then it closes between requests and opens again");
+  });
+
+  it("gives a Session to nobody who ignores its Provider, nor once it failed", async () => {
+    const { pool, opened } = poolOf(4);
+    const lease = await pool.acquire(wish);
+    const other = await pool.acquire({ ...wish, routing: { ignore: ["0x0"] } });
+    assert.notEqual(other.session, lease.session);
+    assert.equal((await pool.acquire(wish)).session, lease.session, "without that wish it fits");
+    await other.retire();
+    assert.equal(opened[1]?.closedBecause, "engine-failed");
   });
 });

@@ -1,5 +1,6 @@
-// Proves what `proof/` states about the ComputeContract's arithmetic, with the compiler's SMTChecker
-// and z3, then plants bugs in that arithmetic: each must be refuted, else the proof proves nothing.
+// Proves what `proof/` states about the ComputeContract's arithmetic, with the compiler's
+// SMTChecker and z3, then plants bugs in that arithmetic: each must be refuted, else the proof
+// proves nothing.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";

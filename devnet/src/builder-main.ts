@@ -7,19 +7,19 @@ interface BuilderOptions {
   readonly deployment: string;
   readonly dataDir: string;
   readonly walletKeyFile: string;
-  readonly source: string;
-  readonly model: string;
+  readonly source: readonly string[];
+  readonly model: readonly string[];
   readonly weiPerSecond: string;
 }
 
-/** The Builder's process: publishes one model and stays up to serve its blocks. */
+/** The Builder's process: publishes its models and stays up to serve their blocks. */
 const command = new Command("builder")
   .requiredOption("--deployment <file>")
   .requiredOption("--data-dir <folder>")
   .requiredOption("--wallet-key-file <file>")
-  .requiredOption("--source <file>", "the model to publish")
-  .requiredOption("--model <handle>", "its name")
-  .requiredOption("--wei-per-second <wei>", "the Builder's price")
+  .requiredOption("--source <file...>", "the models to publish")
+  .requiredOption("--model <handle...>", "their names, in the same order")
+  .requiredOption("--wei-per-second <wei>", "the Builder's price for each")
   .action((options: BuilderOptions) => runUntilStopped(() => build(options)));
 
 await command.parseAsync();
@@ -31,20 +31,20 @@ async function build(
   const chain = connectChain(readDeployment(options.deployment));
   const node = new IpfsNode({ dataDir: folder.path });
   await node.start();
-  const publication = await publishModel({
-    node,
-    names: createModelNames(chain, systemRandom, chain.as(readKey(options.walletKeyFile))),
-    source: options.source,
-    handle: options.model,
-    weiPerSecond: BigInt(options.weiPerSecond),
-  });
+  const names = createModelNames(chain, systemRandom, chain.as(readKey(options.walletKeyFile)));
+  const manifestDigests: Record<string, string> = {};
+  for (const [index, handle] of options.model.entries()) {
+    const { manifest } = await publishModel({
+      node,
+      names,
+      source: options.source[index] ?? handle,
+      handle,
+      weiPerSecond: BigInt(options.weiPerSecond),
+    });
+    manifestDigests[handle] = manifest.digest;
+  }
   return {
-    ready: {
-      gatewayUrl: node.gatewayUrl,
-      manifestDigest: publication.manifest.digest,
-      alreadyPublished: publication.alreadyPublished,
-      transactions: publication.transactions.length,
-    },
+    ready: { gatewayUrl: node.gatewayUrl, manifestDigests },
     stop: async () => {
       await node.stop();
       chain.close();

@@ -69,7 +69,8 @@ export class LocalNetwork {
   startBuilder(builder: Actor): Promise<Child> {
     return this.#startNode("builder", "devnet/src/builder-main.ts", [
       ...["--wallet-key-file", builder.keyFile],
-      ...["--source", modelFile, "--model", localTerms.model],
+      ...["--source", modelFile("lake-travis-tiny-q8_0.gguf"), modelFile("digits.onnx")],
+      ...["--model", localTerms.model, localTerms.classifier],
       ...["--wei-per-second", localTerms.builderWeiPerSecond.toString()],
     ]);
   }
@@ -83,12 +84,18 @@ export class LocalNetwork {
 
   startProvider(
     provider: Actor,
-    terms: { readonly weiPerSecond: bigint; readonly routerUrl: string; readonly holder: string },
+    terms: {
+      readonly models: readonly { readonly model: string; readonly weiPerSecond: bigint }[];
+      readonly routerUrl: string;
+      readonly holder: string;
+    },
   ): Promise<Child> {
     return this.#startNode(provider.name, "provider/src/main.ts", [
       ...["--account", provider.account, "--router", terms.routerUrl],
       ...["--host", "127.0.0.1", "--port", "0", "--holder", terms.holder],
-      ...["--model", localTerms.model, "--wei-per-second", terms.weiPerSecond.toString()],
+      ...terms.models.flatMap(({ model, weiPerSecond }) => [
+        ...["--model", model, "--wei-per-second", weiPerSecond.toString()],
+      ]),
       ...["--min-seconds", String(localTerms.minSeconds), "--slots", String(localTerms.slots)],
     ]);
   }
@@ -138,8 +145,10 @@ export class LocalNetwork {
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** The tiny model that the Builder publishes. */
-const modelFile = join(root, "assets/models/lake-travis-tiny-q8_0.gguf");
+/** A model that this repository carries. */
+function modelFile(name: string): string {
+  return join(root, "assets/models", name);
+}
 
 function notesPath(dataDir: string): string {
   return join(dataDir, "processes.json");

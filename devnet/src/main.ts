@@ -98,6 +98,8 @@ function whatToTry(running: RunningNetwork, logs: string): string {
     "   Try",
     `   curl -N ${running.endpoint}/chat/completions -H 'content-type: application/json' \\`,
     `     -d '${body}'`,
+    `   npx lake chat ${model}`,
+    "   npx lake spend --by model",
     "",
   ].join("\n");
 }

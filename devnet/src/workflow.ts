@@ -26,7 +26,7 @@ export async function runWorkflow(place: Workplace): Promise<RunningNetwork> {
   await fundingStep(place, chain);
   await stakingStep(place, chain);
   const holder = await publishStep(place, chain);
-  const routerUrl = await routerStep(place, chain);
+  const routerUrl = await routerStep(place, chain, holder);
   await providersStep(place, { routerUrl, holder });
   const router = createRouterClient(routerUrl);
   try {

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
 import { LakeError } from "@lake-travis/protocol";
+import { isProcessAlive } from "./is-process-alive.ts";
 
 /** A folder that belongs to one process until it is closed. */
 export interface DataFolder {
@@ -34,7 +35,7 @@ export async function openDataFolder(path: string): Promise<DataFolder> {
 /** What a failed file operation means to the person whose folder it is. */
 export function folderError(path: string, cause: unknown): LakeError {
   const code = (cause as { code?: string }).code;
-  if (code === "ENOSPC" || code === "EDQUOT") {
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG") {
     return new LakeError("disk-full", `There is no space left for ${path}.`, {
       advice: "Free some disk space, or name another folder with --data-dir.",
       cause,
@@ -56,7 +57,7 @@ function claim(lock: string, path: string): void {
     if ((cause as { code?: string }).code !== "EEXIST") throw folderError(path, cause);
   }
   const holder = Number.parseInt(readFileSync(lock, "utf8"), 10);
-  if (Number.isInteger(holder) && holder !== process.pid && isAlive(holder)) {
+  if (Number.isInteger(holder) && holder !== process.pid && isProcessAlive(holder)) {
     throw new LakeError("folder-locked", `Process ${holder} is using ${path}.`, {
       advice: "Stop it first, or name another folder with --data-dir.",
       data: { pid: holder },
@@ -64,13 +65,4 @@ function claim(lock: string, path: string): void {
   }
   rmSync(lock, { force: true });
   claim(lock, path);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as { code?: string }).code === "EPERM";
-  }
 }

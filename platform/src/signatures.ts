@@ -1,7 +1,6 @@
 import { createRequire } from "node:module";
 import { randomBytes } from "node:crypto";
 import {
-  type Address,
   type Hex,
   keccak256,
   LakeError,
@@ -30,39 +29,50 @@ const secp256k1 = loadNative() ?? (await createLibauthSecp256k1());
 /** secp256k1 by the native library, or by WebAssembly where that is not built for this machine. */
 export const nativeSignatures: Signatures = {
   recover(digest, signature) {
-    const bytes = fromHex(signature);
-    const recovery = (bytes[64] ?? 0) - 27;
-    if (bytes.length !== 65 || (recovery !== 0 && recovery !== 1)) return undefined;
-    if (Buffer.compare(bytes.subarray(32, 64), halfOrder) > 0) return undefined;
-    try {
-      return addressOf(secp256k1.recover(bytes.subarray(0, 64), recovery, digest));
-    } catch {
-      // The library throws for any r and s that lie on no curve point: not a signature.
-      return undefined;
-    }
+    const address = recoverAddress(digest, fromHex(signature));
+    return address === undefined ? undefined : toHex(address);
   },
 };
 
+/** The 20 bytes of who signed a digest; undefined where nobody did (high s included). */
+export function recoverAddress(digest: Uint8Array, signature: Uint8Array): Uint8Array | undefined {
+  const recovery = (signature[64] ?? 0) - 27;
+  if (signature.length !== 65 || (recovery !== 0 && recovery !== 1)) return undefined;
+  if (Buffer.compare(signature.subarray(32, 64), halfOrder) > 0) return undefined;
+  try {
+    return addressOf(secp256k1.recover(signature.subarray(0, 64), recovery, digest));
+  } catch {
+    // The library throws for any r and s that lie on no curve point: not a signature.
+    return undefined;
+  }
+}
+
 /** A signer for a private key of 32 bytes; throws `argument-invalid` where it is none. */
 export function signerFromKey(privateKey: Hex): Signer {
+  const key = keyFromHex(privateKey);
+  const address = toHex(addressOf(secp256k1.publicKey(key)));
+  return { address, sign: (digest) => toHex(signWithKey(digest, key)) };
+}
+
+/** The bytes of a private key; throws `argument-invalid` where it is none. */
+export function keyFromHex(privateKey: Hex): Uint8Array {
   const key = fromHex(privateKey);
   if (key.length !== 32) throw notAKey();
-  let address: Address;
   try {
-    address = addressOf(secp256k1.publicKey(key));
+    secp256k1.publicKey(key);
   } catch (cause) {
     throw notAKey(cause);
   }
-  return {
-    address,
-    sign(digest) {
-      const { signature, recovery } = secp256k1.sign(digest, key);
-      const bytes = new Uint8Array(65);
-      bytes.set(signature, 0);
-      bytes[64] = 27 + recovery;
-      return toHex(bytes);
-    },
-  };
+  return key;
+}
+
+/** The 65 bytes of a signature over a digest. */
+export function signWithKey(digest: Uint8Array, key: Uint8Array): Uint8Array {
+  const { signature, recovery } = secp256k1.sign(digest, key);
+  const bytes = new Uint8Array(65);
+  bytes.set(signature, 0);
+  bytes[64] = 27 + recovery;
+  return bytes;
 }
 
 /** A fresh private key of 32 random bytes. */
@@ -70,8 +80,8 @@ export function generateKey(): Hex {
   return toHex(randomBytes(32));
 }
 
-function addressOf(publicKey: Uint8Array): Address {
-  return toHex(keccak256(publicKey.subarray(1)).subarray(12));
+function addressOf(publicKey: Uint8Array): Uint8Array {
+  return keccak256(publicKey.subarray(1)).subarray(12);
 }
 
 function notAKey(cause?: unknown): LakeError {

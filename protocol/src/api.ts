@@ -5,6 +5,7 @@
  * The Router never calls a client. It hears of a Session's Ticks from its Provider, once a second
  * in one batch, and answers that batch with what the Provider and its Users have to know.
  */
+import type { ErrorBody } from "./errors.ts";
 import type { Address, Hex } from "./hex.ts";
 import type { Signed } from "./message.ts";
 import type {
@@ -31,8 +32,12 @@ export const routerPaths = {
   closes: "/v1/closes",
   sessions: "/v1/sessions",
   epochs: "/v1/epochs",
+  records: "/v1/records",
+  leaderboard: "/v1/leaderboard",
   credits: "/v1/credits",
   debits: "/v1/debits",
+  conduct: "/v1/conduct",
+  evidence: "/v1/evidence",
 } as const;
 
 /** The Provider's paths that are not OpenAI's; all over TLS pinned by the Offer. */
@@ -92,6 +97,8 @@ export interface ListedOffer {
 /** Why each Offer was or was not taken; its hash is in the Ticket. */
 export interface SelectionExplanation {
   readonly rfcHash: Hex;
+  /** Whether the free allowance might pay, or why the deposit alone did. */
+  readonly allowance?: string;
   readonly considered: readonly {
     readonly offerHash: Hex;
     readonly provider: Address;
@@ -110,10 +117,35 @@ export interface TicketGrant {
   readonly why: SelectionExplanation;
 }
 
+/**
+ * A text frame on the WebSocket at `routerPaths.rfcs`, for clients that send many RFCs: up to
+ * `limits.rfcsPerFrameMax` at once, each with a number of the client's own choice.
+ */
+export interface RfcFrame {
+  readonly requests: readonly (RfcRequest & { readonly id: number })[];
+}
+
+/** The Router's frames: outcomes as they come, in any order, several in one frame. */
+export interface RfcOutcomeFrame {
+  readonly answers: readonly (
+    { readonly id: number; readonly grant: TicketGrant } | ({ readonly id: number } & ErrorBody)
+  )[];
+}
+
 /** Body of `POST /lake/v1/accepts`, from the Router to a Provider: the liveness check. */
 export interface AcceptRequest {
   readonly rfc: Signed<RequestForCompute>;
   readonly offerHash: Hex;
+}
+
+/** The same path takes up to `limits.acceptBatchMax` in one body. */
+export interface AcceptBatch {
+  readonly requests: readonly AcceptRequest[];
+}
+
+/** Answers an {@link AcceptBatch}, one for each in its order. */
+export interface AcceptAnswers {
+  readonly answers: readonly (Signed<Accept> | ErrorBody)[];
 }
 
 /** A Tick with both signatures. */
@@ -192,8 +224,10 @@ export interface SessionState {
   /** Seconds of the last countersigned Tick. */
   readonly seconds: number;
   readonly chargedSeconds: number | null;
-  /** Decimal wei; null until it ended. */
+  /** Decimal wei; null until it ended, and while a verdict holds it for an epoch. */
   readonly charge: string | null;
+  /** The epoch's verdicts are known, and nothing changes the charge any more. */
+  readonly isFinal?: boolean;
   readonly endedBy: string | null;
   readonly endReason: string | null;
   readonly successor: Hex | null;
@@ -219,10 +253,43 @@ export interface EpochReport {
   /** CIDv1 text of the Records file. */
   readonly recordCid: string | null;
   readonly records: number;
+  /** What the allowances of the epoch might cost together, decimal wei. */
+  readonly budget?: string;
+  /** The hash of the baseline that its Records lead to; null until they have their verdicts. */
+  readonly baselineHash?: Hex | null;
   readonly transaction: Hex | null;
   readonly gasUsed: number | null;
   /** The epoch's secret, once it is over. */
   readonly secret: Hex | null;
+}
+
+/** `GET /v1/conduct/:account`: what verdicts speak against a Provider, or against oneself. */
+export interface ConductReport {
+  readonly account: Address;
+  /** Sessions and faults of late, halved at each epoch. */
+  readonly sessions: number;
+  readonly faults: number;
+  /** The first epoch in which its Offers, or RFCs, are taken again; null: they are taken now. */
+  readonly suspendedUntil: number | null;
+  readonly findings: readonly {
+    readonly sessionId: Hex;
+    readonly epoch: number;
+    readonly verdict: "fail" | "review";
+    readonly score: number;
+    readonly reasons: readonly string[];
+    /** Money held for an epoch, verdict upheld, or cleared. */
+    readonly outcome: "held" | "upheld" | "cleared";
+  }[];
+}
+
+/**
+ * Body of `POST /v1/evidence`: the other party's Close against a verdict. The `lake-signature`
+ * header is the contesting party's signature over the body's bytes.
+ */
+export interface EvidenceRequest {
+  readonly sessionId: Hex;
+  readonly account: Address;
+  readonly close: Signed<Close>;
 }
 
 /** Body of `POST /lake/v1/sessions`, from a User to its Provider. */

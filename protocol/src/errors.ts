@@ -9,14 +9,17 @@ export const errorStatus = {
   "message-invalid": 400,
   "handle-invalid": 400,
   "model-input-invalid": 400,
+  "records-invalid": 400,
   "context-length-exceeded": 400,
   "route-not-found": 404,
   // Who says so is not who should.
   "signature-invalid": 401,
+  "endpoint-key-wrong": 401,
   "session-proof-missing": 401,
   "session-proof-invalid": 401,
   "signer-wrong": 403,
   "audience-wrong": 403,
+  "party-suspended": 403,
   // When, and how often.
   "message-expired": 409,
   "message-replayed": 409,
@@ -75,11 +78,13 @@ export const errorStatus = {
   "folder-unusable": 500,
   "folder-locked": 500,
   "disk-full": 507,
+  "database-unreachable": 503,
   "journal-corrupt": 500,
   "node-too-old": 500,
   "child-failed": 500,
   "argument-invalid": 400,
   "step-unverified": 500,
+  "audit-differs": 500,
   "shutting-down": 503,
   internal: 500,
 } as const;
@@ -141,7 +146,7 @@ export class LakeError extends Error {
 /** Reads a peer's failure; what is not one of ours becomes `fallback` with the status as data. */
 export function errorFromBody(body: unknown, status: number, fallback: ErrorCode): LakeError {
   const error = (body as Partial<ErrorBody> | null)?.error;
-  if (typeof error?.code === "string" && error.code in errorStatus) {
+  if (typeof error?.code === "string" && Object.hasOwn(errorStatus, error.code)) {
     const message = typeof error.message === "string" ? error.message : error.code;
     const advice = typeof error.advice === "string" ? { advice: error.advice } : {};
     return new LakeError(error.code, message, advice);

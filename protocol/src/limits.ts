@@ -28,6 +28,14 @@ export const limits = {
   connectMsMax: 10_000,
   /** How long a Provider has to answer the liveness check. */
   acceptMsMax: 2_000,
+  /** Accepts asked for in one request: as many as a burst brings, and the first waits for all. */
+  acceptBatchMax: 64,
+  /** Such a request: each RFC with the longest model name is below 2 KiB. */
+  acceptBatchBytesMax: 128 * 1024,
+  /** RFCs in one WebSocket frame: more would only make the first one's answer late. */
+  rfcsPerFrameMax: 64,
+  /** Such a frame: each RFC with the longest model name and routing wish is below 6 KiB. */
+  rfcFrameBytesMax: 384 * 1024,
   /** How far the User's signature reaches ahead; also what a vanished User may be charged extra. */
   tickSeconds: 2,
   /** Ticks may be this late before the Provider stops serving. */

@@ -9,6 +9,10 @@ export interface RecordSignatures {
   readonly user: Hex | null;
   /** The same Tick's countersignature by the Provider. */
   readonly provider: Hex | null;
+  /** Seconds of that Tick, which may lie beyond what was charged; 0 where there is none. */
+  readonly tickSeconds?: number;
+  /** Milliseconds of generating of that Tick; with the Record's own fields it is the Tick again. */
+  readonly activeMs?: number;
 }
 
 /** What the public sees of a Session: no content, no User. Amounts are decimal strings of wei. */
@@ -47,6 +51,16 @@ export interface SessionRecord {
   readonly challengesAsked: number;
   readonly challengesPassed: number;
   readonly signatures: RecordSignatures;
+}
+
+/** What of a Record says where it stands in a public file. */
+export type PlacedRecord = Pick<SessionRecord, "epoch" | "openedAt" | "sessionId">;
+
+/** The order of Records in a public file: by epoch, then opening, then Session. */
+export function compareRecords(a: PlacedRecord, b: PlacedRecord): number {
+  if (a.epoch !== b.epoch) return a.epoch - b.epoch;
+  if (a.openedAt !== b.openedAt) return a.openedAt - b.openedAt;
+  return a.sessionId < b.sessionId ? -1 : a.sessionId > b.sessionId ? 1 : 0;
 }
 
 /** One line of the public Records file: the RFC 8785 form, without a line end. */

@@ -53,7 +53,7 @@ function providersFromJson(value: unknown, where: string): readonly Address[] {
   if (!ok || !value.every((item) => isHex(item, 20))) {
     throw invalid(`${where} must be a list of at most ${listedMax} addresses in lower case.`);
   }
-  return value as Address[];
+  return value;
 }
 
 function sortFromJson(value: unknown): (typeof wishSorts)[number] {

@@ -7,6 +7,7 @@ import {
   creditTreeOf,
   debitTreeOf,
   recordRootOf,
+  rulesOfSettlement,
   sealOf,
   sealsHashOf,
   settlementOf,
@@ -53,13 +54,17 @@ describe("a settlement", () => {
   it("holds the roots of what it was computed from", () => {
     const credits = new Map<Address, bigint>([[`0x${"a".repeat(40)}`, 3n]]);
     const balances = { credits, debits: new Map([[0, 3n]]), totals };
-    const seal = sealOf({ epoch: 4, router: `0x${"b".repeat(40)}`, records: [] });
+    const recordRoot = recordRootOf([]);
+    const router: Address = `0x${"b".repeat(40)}`;
+    const seal = sealOf({ epoch: 4, router, recordsRoot: recordRoot, count: 0 });
     const settlement = settlementOf({
-      ...{ epoch: 4, round: 0, previous: zeroBytes32, balances, records: [] },
+      ...{ epoch: 4, round: 0, previous: zeroBytes32, balances, recordRoot },
+      ...{ rules: rulesOfSettlement, baselineHash: secret },
       ...{ recordCid: zeroBytes32, sealsHash: sealsHashOf([secret]), debitSecret: secret },
     });
     assert.equal(settlement.creditRoot, creditTreeOf(credits).tree.root);
-    assert.equal(settlement.recordRoot, recordRootOf([]));
+    assert.equal(settlement.recordRoot, recordRoot);
+    assert.equal(settlement.baselineHash, secret);
     assert.equal(seal.count, 0);
     assert.deepEqual(settlement.totals, totals);
   });

@@ -3,11 +3,12 @@
  * Records' root, and the message that the Routers sign. Pure, so that every Router and every
  * auditor computes the same bytes from the same Records.
  */
-import { type Address, fromHex, type Hex, toHex, zeroBytes32 } from "./hex.ts";
+import { type Address, fromHex, type Hex, toHex } from "./hex.ts";
 import { keccak256 } from "./keccak.ts";
 import { buildMerkleTree, creditLeaf, debitLeaf, type MerkleTree } from "./merkle.ts";
 import type { Seal, Settlement, Totals } from "./messages.ts";
 import { recordLeaf, type SessionRecord } from "./record.ts";
+import { verdictRules } from "./verdicts/baseline.ts";
 
 /** Money moved since the beginning, at the end of an epoch; amounts in wei. */
 export interface Balances {
@@ -83,10 +84,11 @@ export function recordRootOf(records: readonly SessionRecord[]): Hex {
 export function sealOf(options: {
   readonly epoch: number;
   readonly router: Address;
-  readonly records: readonly SessionRecord[];
+  readonly recordsRoot: Hex;
+  readonly count: number;
 }): Seal {
-  const { epoch, router, records } = options;
-  return { epoch, router, recordsRoot: recordRootOf(records), count: records.length };
+  const { epoch, router, recordsRoot, count } = options;
+  return { epoch, router, recordsRoot, count };
 }
 
 /** The message that Routers sign for the state of the network's money at the end of `epoch`. */
@@ -95,12 +97,16 @@ export function settlementOf(options: {
   readonly round: number;
   readonly previous: Hex;
   readonly balances: Balances;
-  readonly records: readonly SessionRecord[];
+  readonly recordRoot: Hex;
   readonly recordCid: Hex;
   readonly sealsHash: Hex;
+  /** The rules of charges, credits and verdicts. */
+  readonly rules: Hex;
+  /** The hash of the baseline that the newest epoch's Records lead to. */
+  readonly baselineHash: Hex;
   readonly debitSecret: Hex;
 }): Settlement {
-  const { epoch, round, previous, balances, records, recordCid, sealsHash } = options;
+  const { epoch, round, previous, balances, recordRoot, recordCid, sealsHash } = options;
   return {
     epoch,
     round,
@@ -112,16 +118,19 @@ export function settlementOf(options: {
       deposits: balances.totals.deposits,
       secret: options.debitSecret,
     }).tree.root,
-    recordRoot: recordRootOf(records),
+    recordRoot,
     recordCid,
-    rules: rulesOfSettlement,
-    baselineHash: zeroBytes32,
+    rules: options.rules,
+    baselineHash: options.baselineHash,
     totals: balances.totals,
   };
 }
 
-/** The version of the rules by which charges become credits; 1 is DESIGN.md section 4. */
-export const rulesOfSettlement: Hex = `0x${"0".repeat(63)}1`;
+/**
+ * The versions of the rules, four bytes each: by which charges become credits (1 is DESIGN.md
+ * section 4), and by which Records get their verdicts.
+ */
+export const rulesOfSettlement: Hex = `0x${hexOf(1).padStart(56, "0")}${hexOf(verdictRules)}`;
 
 /** The hash of Seals in the order of their Routers' ranks: of their EIP-712 digests in a row. */
 export function sealsHashOf(sealHashes: readonly Hex[]): Hex {
@@ -130,6 +139,10 @@ export function sealsHashOf(sealHashes: readonly Hex[]): Hex {
     bytes.set(fromHex(hash), 32 * index);
   });
   return toHex(keccak256(bytes));
+}
+
+function hexOf(version: number): string {
+  return version.toString(16).padStart(8, "0");
 }
 
 function saltOf(secret: Hex, number: number): Hex {

@@ -4,7 +4,7 @@ export const limits = {
   grantsMax: 1_024,
   /** How long an Accept stands: the Router's own work, then the User's time to connect. */
   acceptMs: 15_000,
-  /** Accepts asked for in one second by anybody; the Router asks once for each RFC. */
+  /** Accepts asked for in one second by strangers; what Routers ask is bounded by the slots. */
   acceptsPerSecondMax: 200,
   /** Ended Sessions are kept so long, for a client that asks why and for late Ticks. */
   endedMsMax: 120_000,

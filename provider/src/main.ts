@@ -1,9 +1,6 @@
 /*
- * The Provider's process: pulls its model, loads it, measures it, offers it, serves it.
+ * The Provider's process: pulls its models, loads, measures, offers and serves them.
  */
-import { readFileSync } from "node:fs";
-import { formatHandle, LakeError, type ModelNames, parseHandle } from "@lake-travis/protocol";
-import type { Engine } from "@lake-travis/protocol/inference";
 import {
   createLogger,
   openDataFolder,
@@ -17,11 +14,10 @@ import {
   createNodeDirectory,
   readDeployment,
 } from "@lake-travis/platform/chain";
-import { IpfsNode, pullModel, resolveVersion } from "@lake-travis/registry";
-import { createLlamaChild } from "./engine/create-llama-child.ts";
-import { OpenAiEngine } from "./engine/openai-engine.ts";
-import { type EngineFlags, type ProviderFlags, readFlags } from "./provider-flags.ts";
-import { type ModelToServe, ProviderNode } from "./provider-node.ts";
+import { IpfsNode } from "@lake-travis/registry";
+import { type PreparedModel, prepareModel } from "./prepare-model.ts";
+import { readFlags } from "./provider-flags.ts";
+import { ProviderNode } from "./provider-node.ts";
 
 await runUntilStopped(async (signal) => {
   const flags = readFlags(process.argv.slice(2));
@@ -31,7 +27,13 @@ await runUntilStopped(async (signal) => {
   const storage = new IpfsNode({ dataDir: folder.path });
   await storage.start();
   const names = createModelNames(chain, systemRandom);
-  const { model, facts } = await prepareModel(flags, { storage, names, signal });
+  const { holders } = flags;
+  const prepared: PreparedModel[] = [];
+  for (const terms of flags.models) {
+    const sources = { storage, names, holders, signal };
+    prepared.push(await prepareModel({ ...flags, ...terms }, sources));
+  }
+  const models = prepared.map(({ model }) => model);
   const node = new ProviderNode({
     deployment,
     dataDir: folder.path,
@@ -40,7 +42,7 @@ await runUntilStopped(async (signal) => {
     host: flags.host,
     port: flags.port,
     ...(flags.publicUrl === undefined ? {} : { publicUrl: flags.publicUrl }),
-    models: [model],
+    models,
     directory: createNodeDirectory(chain),
     clock: systemClock,
     random: systemRandom,
@@ -48,17 +50,19 @@ await runUntilStopped(async (signal) => {
   });
   await node.start();
   // `lake models rm` and `gc` on the same folder leave alone what is being served.
-  const release = storage.hold(model.manifestDigest);
+  const releases = models.map(({ manifestDigest }) => storage.hold(manifestDigest));
   return {
     ready: {
       ...node.facts,
-      ...facts,
+      modelBytes: sumOf(prepared, ({ modelBytes }) => modelBytes),
+      fetchedBytes: sumOf(prepared, ({ fetchedBytes }) => fetchedBytes),
+      holders: Math.max(...prepared.map(({ facts }) => facts.holders)),
       gatewayUrl: storage.gatewayUrl,
-      manifestDigest: model.manifestDigest,
+      manifestDigest: models[0]?.manifestDigest,
     },
     stop: async () => {
       await node.stop();
-      release();
+      for (const release of releases) release();
       await storage.stop();
       chain.close();
       folder.close();
@@ -66,66 +70,9 @@ await runUntilStopped(async (signal) => {
   };
 });
 
-/** What the pull has moved, for whoever started this process. */
-interface PullFacts {
-  readonly modelBytes: number;
-  readonly fetchedBytes: number;
-  readonly holders: number;
-}
-
-interface Sources {
-  readonly storage: IpfsNode;
-  readonly names: ModelNames;
-  readonly signal: AbortSignal;
-}
-
-// A server by URL has its own copy of the weights: only the name on the chain is looked up.
-async function prepareModel(
-  flags: ProviderFlags,
-  sources: Sources,
-): Promise<{ readonly model: ModelToServe; readonly facts: PullFacts }> {
-  const handle = parseHandle(flags.model);
-  const { weiPerSecond, minSeconds } = flags;
-  const terms = { handle: formatHandle(handle), weiPerSecond, minSeconds };
-  if (flags.engine !== undefined) {
-    const { manifestDigest } = await resolveVersion(sources.names, handle);
-    const engine = serverEngine(flags.engine, flags.slots);
-    const facts = { modelBytes: 0, fetchedBytes: 0, holders: 0 };
-    return { model: { ...terms, manifestDigest, engine }, facts };
-  }
-  const { names, signal, storage: node } = sources;
-  const { holders } = flags;
-  const pulled = await pullModel({ node, names, handle: flags.model, holders, signal });
-  const { weightsPath: modelPath, version, manifest, fetchedBytes } = pulled;
-  if (modelPath === undefined) {
-    throw new LakeError("format-refused", `${flags.model} has no weights to serve.`);
-  }
-  const { slots, gpu } = flags;
-  const engine = createLlamaChild({ modelPath, slots, gpu }, systemClock);
-  const modelBytes = manifest.layers.reduce((sum, layer) => sum + layer.bytes, 0);
-  return {
-    model: { ...terms, manifestDigest: version.manifestDigest, engine },
-    facts: { modelBytes, fetchedBytes, holders: pulled.holders.length },
-  };
-}
-
-function serverEngine(flags: EngineFlags, slots: number): Engine {
-  const { baseUrl, keyFile, model } = flags;
-  return new OpenAiEngine(
-    {
-      baseUrl,
-      slots,
-      ...(keyFile === undefined ? {} : { apiKey: readKeyText(keyFile) }),
-      ...(model === undefined ? {} : { model }),
-    },
-    systemClock,
-  );
-}
-
-function readKeyText(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch (cause) {
-    throw new LakeError("argument-invalid", `The file ${path} cannot be read.`, { cause });
-  }
+function sumOf(
+  prepared: readonly PreparedModel[],
+  read: (facts: PreparedModel["facts"]) => number,
+): number {
+  return prepared.reduce((sum, { facts }) => sum + read(facts), 0);
 }

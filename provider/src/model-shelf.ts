@@ -67,6 +67,8 @@ interface Shelved {
   readonly measured: MeasuredModel;
   readonly served: ServedModel;
   weiPerSecond: bigint;
+  /** It is being taken down, so a recovered engine is no reason to offer it again. */
+  isLeaving: boolean;
   stopWatching: () => void;
 }
 
@@ -117,7 +119,13 @@ export class ModelShelf {
     const queue = createSlotQueue({ slots, lines: () => keeper.lineIdsOf(handle) });
     const createdAtSeconds = Math.floor(clock.now() / 1_000);
     const served = { handle, engine, queue, speed: createSpeedWindow(), createdAtSeconds };
-    const shelved: Shelved = { measured, served, weiPerSecond, stopWatching: () => undefined };
+    const shelved: Shelved = {
+      measured,
+      served,
+      weiPerSecond,
+      isLeaving: false,
+      stopWatching: () => undefined,
+    };
     shelved.stopWatching = this.#watch(shelved);
     this.#shelved.set(handle, shelved);
     this.#served.set(handle, served);
@@ -136,6 +144,7 @@ export class ModelShelf {
   /** Makes a model's Offer, or replaces it by one with the newest terms; returns its hash. */
   async offer(handle: string): Promise<Hex> {
     const shelved = this.#get(handle);
+    shelved.isLeaving = false;
     this.#parts.book.refusals.delete(handle);
     const own = await this.#parts.publisher.publish(this.#termsOf(shelved));
     return own.hash;
@@ -165,6 +174,7 @@ export class ModelShelf {
     const advice = "Take another Offer.";
     const gone = new LakeError("provider-refused", "This model is being taken down.", { advice });
     book.refusals.set(handle, gone);
+    shelved.isLeaving = true;
     await publisher.withdraw(handle);
     if (this.openSessionsOf(handle) > 0 || this.#grantsOf(handle) > 0) return false;
     this.#shelved.delete(handle);
@@ -246,14 +256,14 @@ export class ModelShelf {
   }
 
   /** Withdraws a model the moment its engine is in trouble, and offers it when it is well. */
-  #watch({ measured }: Shelved): () => void {
-    const { handle, engine } = measured.wanted;
+  #watch(shelved: Shelved): () => void {
+    const { handle, engine } = shelved.measured.wanted;
     const { book, keeper, publisher, logger } = this.#parts;
     const follow = async (trouble: string | undefined): Promise<void> => {
       if (book.refusal !== undefined) return;
       if (trouble === undefined) {
         logger.info({ model: handle }, "the engine is well again");
-        await this.offer(handle);
+        if (!shelved.isLeaving) await this.offer(handle);
         return;
       }
       logger.error({ model: handle, trouble }, "the engine is in trouble");

@@ -30,6 +30,7 @@ export interface PublisherParts {
 export class OfferPublisher {
   readonly #parts: PublisherParts;
   readonly #current = new Map<string, OwnOffer>();
+  #held: ReadonlySet<Hex> = new Set();
   #sequence: number;
   #sending: Promise<void> = Promise.resolve();
 
@@ -41,6 +42,11 @@ export class OfferPublisher {
   /** The Offers that stand now. */
   get offers(): readonly OwnOffer[] {
     return [...this.#current.values()];
+  }
+
+  /** Whether the Router said in its last answer that it holds this Offer. */
+  isHeld(hash: Hex): boolean {
+    return this.#held.has(hash);
   }
 
   /** The terms of the Offer that stands for a model. */
@@ -85,6 +91,7 @@ export class OfferPublisher {
   /** Sends again what the Router does not hold, and renews what has passed half its time. */
   reconcile(held: ReadonlySet<Hex>): void {
     const now = this.#parts.clock.now();
+    this.#held = held;
     for (const own of this.offers) {
       const { message } = own.signed;
       if (message.slots === 0) continue;

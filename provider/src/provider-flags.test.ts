@@ -22,9 +22,14 @@ test("flags are read with their defaults", () => {
   const read = readFlags([...flags(), "--holder", "http://a/", "--holder", "http://b"]);
   assert.equal(read.router, "http://127.0.0.1:1");
   assert.equal(read.account, needed.account.toLowerCase());
-  assert.equal(read.weiPerSecond, 7n);
+  assert.deepEqual(read.models, [{ model: "lake/travis-tiny", weiPerSecond: 7n }]);
   assert.deepEqual([read.host, read.port, read.slots, read.minSeconds], ["127.0.0.1", 0, 4, 1]);
   assert.deepEqual(read.holders, ["http://a", "http://b"]);
+});
+
+test("several models have a price each, in order", () => {
+  const { models } = readFlags([...flags(), "--model", "lake/digits", "--wei-per-second", "9"]);
+  assert.deepEqual(models[1], { model: "lake/digits", weiPerSecond: 9n });
 });
 
 test("each flag that is wrong is named in one sentence", () => {
@@ -35,6 +40,8 @@ test("each flag that is wrong is named in one sentence", () => {
     );
   check({ account: undefined }, /--account is missing/);
   check({ account: "0x12" }, /--account must be/);
+  check({ model: undefined }, /--model is missing/);
+  check({ "wei-per-second": undefined }, /--wei-per-second must be given once for each/);
   check({ model: "Not A Handle" }, /not a model handle/);
   check({ "wei-per-second": "-1" }, /--wei-per-second/);
   check({ "wei-per-second": "1e3" }, /--wei-per-second must be/);

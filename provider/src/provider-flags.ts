@@ -10,8 +10,8 @@ export interface ProviderFlags {
   readonly host: string;
   readonly port: number;
   readonly publicUrl: string | undefined;
-  readonly model: string;
-  readonly weiPerSecond: bigint;
+  /** What is served, and for how much. */
+  readonly models: readonly { readonly model: string; readonly weiPerSecond: bigint }[];
   readonly minSeconds: number;
   readonly slots: number;
   readonly holders: readonly string[];
@@ -43,11 +43,6 @@ export function readFlags(args: readonly string[]): ProviderFlags {
   };
   const account = need("account").toLowerCase();
   if (!isHex(account, 20)) throw invalid("--account must be an address of 20 bytes.");
-  const model = need("model");
-  parseHandle(model);
-  const price = need("wei-per-second");
-  if (!/^[0-9]{1,78}$/.test(price))
-    throw invalid("--wei-per-second must be a whole number of wei.");
   return {
     deployment: need("deployment"),
     dataDir: need("data-dir"),
@@ -57,8 +52,7 @@ export function readFlags(args: readonly string[]): ProviderFlags {
     port: wholeNumber(need("port"), { name: "port", min: 0, max: 65_535 }),
     publicUrl:
       values["public-url"] === undefined ? undefined : urlOf(values["public-url"], "public-url"),
-    model,
-    weiPerSecond: BigInt(price),
+    models: modelsOf(values.model, values["wei-per-second"]),
     minSeconds: wholeNumber(need("min-seconds"), {
       name: "min-seconds",
       min: 0,
@@ -83,8 +77,8 @@ function parse(args: readonly string[]) {
         host: { type: "string", default: "127.0.0.1" },
         port: { type: "string", default: "0" },
         "public-url": { type: "string" },
-        model: { type: "string" },
-        "wei-per-second": { type: "string" },
+        model: { type: "string", multiple: true, default: [] },
+        "wei-per-second": { type: "string", multiple: true, default: [] },
         "min-seconds": { type: "string", default: "1" },
         slots: { type: "string", default: "4" },
         holder: { type: "string", multiple: true, default: [] },
@@ -98,6 +92,21 @@ function parse(args: readonly string[]) {
   } catch (cause) {
     throw invalid((cause as Error).message);
   }
+}
+
+// The first price is the first model's, and so on.
+function modelsOf(names: readonly string[], prices: readonly string[]): ProviderFlags["models"] {
+  if (names.length === 0) throw invalid("--model is missing.");
+  if (names.length !== prices.length) {
+    throw invalid("--wei-per-second must be given once for each --model.");
+  }
+  return names.map((model, index) => {
+    parseHandle(model);
+    const price = prices[index] ?? "";
+    if (!/^[0-9]{1,78}$/.test(price))
+      throw invalid("--wei-per-second must be a whole number of wei.");
+    return { model, weiPerSecond: BigInt(price) };
+  });
 }
 
 function engineOf(values: ReturnType<typeof parse>): EngineFlags | undefined {

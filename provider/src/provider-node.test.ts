@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { closeReasons, type Hex, providerPaths, type TickReceipt } from "@lake-travis/protocol";
+import {
+  type ChallengeAnswer,
+  closeReasons,
+  type Hex,
+  providerPaths,
+  type TickReceipt,
+} from "@lake-travis/protocol";
 import {
   createLogger,
   generateKey,
@@ -14,7 +21,7 @@ import {
   systemRandom,
 } from "@lake-travis/platform";
 import type { ChildEngine } from "./engine/child-engine.ts";
-import { createLlamaChild } from "./engine/create-llama-child.ts";
+import { createEngineChild } from "./engine/create-engine-child.ts";
 import { ProviderNode } from "./provider-node.ts";
 import { createPinnedSend } from "./test-support/pinned-send.ts";
 import {
@@ -38,7 +45,7 @@ let send: Send;
 let offerHash: Hex;
 
 function createNode(): ProviderNode {
-  engine = createLlamaChild({ modelPath, slots: 2, gpu: false }, systemClock);
+  engine = createEngineChild({ modelPath, slots: 2, gpu: false }, systemClock);
   const signingKey = signerFromKey(loadOrCreateKey(join(dataDir, "signing.key"))).address;
   const keys = new Map([
     [account, signingKey],
@@ -177,6 +184,35 @@ test("an engine that is killed: Session failed and uncharged, Offer gone, then b
   await again.open([...router.offers.keys()].at(-1) ?? "0x");
   assert.equal((await again.ask("/v1/chat/completions", question)).status, 200);
   await again.close();
+});
+
+test("a challenge is answered by the engine's process, a notice reaches the User", async () => {
+  const user = new SimulatedUser(router, send);
+  await user.open([...router.offers.keys()].at(-1) ?? "0x");
+  const nonce = randomHex();
+  const { sessionId } = user;
+  const stranger = randomHex();
+  router.beats.length = 0;
+  router.challenges = [
+    { sessionId, nonce, answerBy: Date.now() + 5_000 },
+    { sessionId: stranger, nonce: randomHex(), answerBy: Date.now() + 5_000 },
+  ];
+  router.notices = [{ sessionId, endsAt: Date.now() + 9_000, reason: "credit-spent" }];
+  const answers = (): readonly ChallengeAnswer[] =>
+    router.beats.flatMap((beat) => beat.challengeAnswers);
+  await until(() => answers().length > 0);
+  const weights = readFileSync(modelPath);
+  const offset = Number(BigInt(nonce.slice(0, 14))) % (weights.length - 4_096);
+  const piece = weights.subarray(offset, offset + 4_096);
+  const hash = createHash("sha256")
+    .update(Buffer.from(nonce.slice(2), "hex"))
+    .update(piece);
+  assert.deepEqual(answers(), [{ sessionId, nonce, digest: `0x${hash.digest("hex")}` }]);
+  const receipt = (await (await user.sendTick({ seconds: 61 })).json()) as TickReceipt;
+  assert.equal(receipt.notice?.reason, "credit-spent");
+  await user.close();
+  await systemClock.sleep(1_100);
+  assert.equal(answers().length, 1, "heard once, told once");
 });
 
 async function until(condition: () => boolean): Promise<void> {

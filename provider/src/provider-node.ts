@@ -4,13 +4,18 @@
 import { join } from "node:path";
 import {
   type Address,
+  chargedSeconds,
   type Clock,
+  type CloseReason,
+  closeReasons,
   type Deployment,
   domainOf,
   domainSeparatorOf,
   type Hex,
   LakeError,
   type NodeDirectory,
+  parties,
+  payeeKinds,
   type Random,
   type Signer,
   type Startable,
@@ -27,29 +32,18 @@ import {
   serveHttp,
   signerFromKey,
 } from "@lake-travis/platform";
-import { createSessionBook, type SessionBook } from "./core/session-book.ts";
-import { createSlotQueue } from "./core/slot-queue.ts";
-import { createSpeedWindow } from "./core/speed-window.ts";
-import { type MeasuredSpeed, measureSpeed } from "./engine/measure-speed.ts";
+import { createSessionBook, type ServedSession, type SessionBook } from "./core/session-book.ts";
+import { countAt } from "./core/session-count.ts";
 import { HeartbeatLoop } from "./heartbeat.ts";
 import { createProviderApp } from "./http/provider-app.ts";
 import { type AppendFile, openAppendFile } from "./journal/append-file.ts";
 import { entriesOf, restoreBook } from "./journal/book-journal.ts";
 import { limits } from "./limits.ts";
-import { OfferPublisher, type OfferTerms } from "./offer-publisher.ts";
+import { loadModel, type MeasuredModel, ModelShelf, type ModelToServe } from "./model-shelf.ts";
+import { type NodeSnapshot, snapshotOf } from "./node-snapshot.ts";
+import { OfferPublisher } from "./offer-publisher.ts";
 import { RouterLink } from "./router-link.ts";
-import type { ServedModel } from "./served-model.ts";
 import { SessionKeeper } from "./session-keeper.ts";
-
-/** One model to serve and the owner's terms for it. */
-export interface ModelToServe {
-  /** `builder/name:tag`. */
-  readonly handle: string;
-  readonly manifestDigest: Hex;
-  readonly weiPerSecond: bigint;
-  readonly minSeconds: number;
-  readonly engine: Engine;
-}
 
 /** What a {@link ProviderNode} is made of. */
 export interface ProviderNodeOptions {
@@ -64,11 +58,32 @@ export interface ProviderNodeOptions {
   readonly port: number;
   /** Where Users reach this machine, `https://host:port`; by default the listening address. */
   readonly publicUrl?: string;
+  /** Without a URL: the host that Offers name where `host` is a wildcard. */
+  readonly publicHost?: string;
   readonly models: readonly ModelToServe[];
   readonly directory: NodeDirectory;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Hears of each Session that has ended, and at a start of the newest ones again. */
+  readonly onSessionEnded?: (ended: EndedSession) => void;
+}
+
+/** An ended Session as its Provider counted it. */
+export interface EndedSession {
+  readonly sessionId: Hex;
+  /** `builder/name:tag`, or the manifest digest where the Offer is forgotten. */
+  readonly model: string;
+  /** Unix milliseconds. */
+  readonly endedAt: number;
+  /** By our clock and both signatures; the Router's Record decides. */
+  readonly chargedSeconds: number;
+  /** The Provider's own part of the whole price. */
+  readonly weiPerSecond: bigint;
+  readonly reason: CloseReason;
+  readonly requestsAnswered: number;
+  readonly requestsFailed: number;
+  readonly tokens: number;
 }
 
 /** What a Provider that runs tells whoever started it. */
@@ -95,18 +110,12 @@ interface Running {
   readonly keeper: SessionKeeper;
   readonly heartbeat: HeartbeatLoop;
   readonly publisher: OfferPublisher;
-  readonly models: ReadonlyMap<string, ServedModel>;
+  readonly shelf: ModelShelf;
   readonly server: HttpServer;
   readonly http: HttpClient;
   readonly stopTimers: () => Promise<void>;
   readonly facts: ProviderFacts;
-}
-
-interface MeasuredModel {
-  readonly wanted: ModelToServe;
-  readonly speed: MeasuredSpeed;
-  readonly loadMs: number;
-  readonly measureMs: number;
+  readonly startedAt: number;
 }
 
 /** Serves models to Sessions; see the file's head. */
@@ -120,9 +129,7 @@ export class ProviderNode implements Startable {
 
   /** What runs; throws `internal` before {@link start}. */
   get facts(): ProviderFacts {
-    if (this.#running === undefined)
-      throw new LakeError("internal", "The Provider is not running.");
-    return this.#running.facts;
+    return this.#get().facts;
   }
 
   /**
@@ -136,8 +143,48 @@ export class ProviderNode implements Startable {
     await requireRegistered(options, signer);
     // One after the other: models measured at the same time would slow each other down.
     const measured: MeasuredModel[] = [];
-    for (const wanted of options.models) measured.push(await startModel(wanted, options));
+    for (const wanted of options.models) measured.push(await loadModel(wanted, options));
     this.#running = await run(options, signer, measured);
+  }
+
+  /** Loads, measures and offers one more model; throws `engine-failed` and leaves the rest. */
+  async addModel(wanted: ModelToServe): Promise<void> {
+    const { shelf } = this.#get();
+    const measured = await loadModel(wanted, this.#options);
+    shelf.put(measured);
+    await shelf.offer(wanted.handle);
+  }
+
+  /**
+   * Takes a model down. False where a Session of it is open: nobody gets a new one meanwhile, and
+   * the next call tries again.
+   */
+  async removeModel(handle: string): Promise<boolean> {
+    return await this.#get().shelf.takeDown(handle);
+  }
+
+  /** Offers a model again that was about to be taken down; one in trouble waits till it is well. */
+  async offerAgain(handle: string): Promise<void> {
+    const { shelf } = this.#get();
+    const shelved = shelf.models.find(({ measured }) => measured.wanted.handle === handle);
+    if (shelved === undefined || shelf.isOffered(handle)) return;
+    if (shelved.served.engine.trouble === undefined) await shelf.offer(handle);
+  }
+
+  /** Asks another price for a model from now on; open Sessions keep theirs. */
+  async setPrice(handle: string, weiPerSecond: bigint): Promise<void> {
+    await this.#get().shelf.reprice(handle, weiPerSecond);
+  }
+
+  /** How everything stands now. */
+  snapshot(): NodeSnapshot {
+    const { account, routerUrl, clock } = this.#options;
+    const { book, facts, heartbeat, publisher, shelf, startedAt } = this.#get();
+    const { endpoint, signingKey, tlsFingerprint } = facts;
+    return snapshotOf(
+      { account, endpoint, signingKey, tlsFingerprint, routerUrl, startedAt, now: clock.now() },
+      { book, heartbeat, publisher, shelf },
+    );
   }
 
   /**
@@ -148,28 +195,24 @@ export class ProviderNode implements Startable {
     const running = this.#running;
     this.#running = undefined;
     if (running === undefined) return;
-    const { book, keeper, publisher, heartbeat, server, journal, models, http } = running;
+    const { book, keeper, publisher, heartbeat, server, journal, shelf, http } = running;
     book.refusal = new LakeError("shutting-down", "This Provider is shutting down.");
     await publisher.withdraw();
-    await this.#drained(models);
+    await shelf.drained();
     await keeper.endAll("shutting-down");
     await running.stopTimers();
     await heartbeat.stop();
     await server.close(0);
-    for (const { engine } of models.values()) await engine.stop();
+    await shelf.stop();
     await journal.close();
     await http.close();
   }
 
-  async #drained(models: ReadonlyMap<string, ServedModel>): Promise<void> {
-    const { clock } = this.#options;
-    const until = clock.now() + limits.drainMs;
-    const isBusy = (): boolean => [...models.values()].some(({ queue }) => queue.running > 0);
-    while (isBusy() && clock.now() < until) await clock.sleep(drainPollMs);
+  #get(): Running {
+    if (this.#running !== undefined) return this.#running;
+    throw new LakeError("internal", "The Provider is not running.");
   }
 }
-
-const drainPollMs = 20;
 
 async function requireRegistered(options: ProviderNodeOptions, signer: Signer): Promise<void> {
   const registered = await options.directory.signingKeyOf(options.account);
@@ -181,21 +224,6 @@ async function requireRegistered(options: ProviderNodeOptions, signer: Signer): 
   throw new LakeError("signer-wrong", what, {
     advice: `Register it with the signing key ${signer.address}, which lies in the data folder.`,
   });
-}
-
-async function startModel(
-  wanted: ModelToServe,
-  options: ProviderNodeOptions,
-): Promise<MeasuredModel> {
-  const { clock, logger } = options;
-  const begun = clock.now();
-  await wanted.engine.start();
-  const loaded = clock.now();
-  const speed = await measureSpeed(wanted.engine, clock);
-  const loadMs = loaded - begun;
-  const measureMs = clock.now() - loaded;
-  logger.info({ model: wanted.handle, ...speed, loadMs, measureMs }, "model measured");
-  return { wanted, speed, loadMs, measureMs };
 }
 
 async function run(
@@ -220,7 +248,15 @@ async function run(
   const restored = restoreBook(book, entries);
   await journal.rewrite(entriesOf(book, restored.unreported));
   const onNews = (): void => heartbeat.beatSoon();
-  const keeper = new SessionKeeper({ book, journal, restored, clock, random, logger, onNews });
+  const onEnded = (session: ServedSession): void => {
+    const ended = endedSessionOf(book, session);
+    if (ended !== undefined) options.onSessionEnded?.(ended);
+  };
+  const engineOf = (model: string): Engine | undefined => shelf.served.get(model)?.engine;
+  const parts = { book, journal, restored, clock, random, logger, onNews, onEnded, engineOf };
+  const keeper = new SessionKeeper(parts);
+  // A crash may have come between a Close and whoever keeps account of it.
+  for (const session of book.sessions.values()) onEnded(session);
   const { sequence } = restored;
   const publisher = new OfferPublisher({ keeper, http, routerUrl, clock, logger, sequence });
   const heartbeat: HeartbeatLoop = new HeartbeatLoop({
@@ -235,23 +271,21 @@ async function run(
     lookAtRouter: () => router.look(),
     onOffersHeld: (held) => publisher.reconcile(held),
   });
-  const models = servedModels(measured, keeper, clock);
+  const shelf: ModelShelf = new ModelShelf({ account, book, keeper, publisher, clock, logger });
+  for (const model of measured) shelf.put(model);
+  const models = shelf.served;
   const isRouterSignature = router.hasSigned.bind(router);
   const app = createProviderApp({ keeper, clock, logger, isRouterSignature, models });
   const tls = await loadOrCreateCertificate(dataDir, clock);
   const { host } = options;
   const fetch = (request: Request): Response | Promise<Response> => app.fetch(request);
   const server = await serveHttp({ fetch, host, port: options.port, tls });
-  const endpoint = options.publicUrl ?? `https://${urlHost(host)}:${server.port}`;
-  const offers = await makeOffers({ options, publisher, measured, endpoint, tls });
+  const publicHost = options.publicHost ?? host;
+  const endpoint = options.publicUrl ?? `https://${urlHost(publicHost)}:${server.port}`;
+  await shelf.moveTo({ endpoint, tlsFingerprint: tls.fingerprint });
+  const offers = await makeOffers(shelf, measured);
   heartbeat.start();
-  const correctSpeeds = speedCorrector({ measured, models, publisher, book, clock });
-  const stopTimers = startSweeping({ keeper, clock, logger, correctSpeeds });
-  for (const { wanted } of measured) {
-    const { handle, engine } = wanted;
-    const terms = publisher.termsOf(handle);
-    watchEngine({ handle, engine, terms, book, keeper, publisher, logger });
-  }
+  const stopTimers = startSweeping({ keeper, clock, logger, shelf });
   const facts = {
     endpoint,
     port: server.port,
@@ -259,51 +293,50 @@ async function run(
     signingKey: signer.address,
     offers,
   };
-  return { journal, book, keeper, heartbeat, publisher, models, server, http, stopTimers, facts };
+  const startedAt = clock.now();
+  const hands = { journal, book, keeper, heartbeat, publisher, shelf, server, http };
+  return { ...hands, stopTimers, facts, startedAt };
 }
 
-function servedModels(
-  measured: readonly MeasuredModel[],
-  keeper: SessionKeeper,
-  clock: Clock,
-): ReadonlyMap<string, ServedModel> {
-  return new Map(
-    measured.map(({ wanted: { handle, engine } }) => {
-      const { slots } = engine.description;
-      const queue = createSlotQueue({ slots, lines: () => keeper.lineIdsOf(handle) });
-      const createdAtSeconds = Math.floor(clock.now() / 1_000);
-      const speed = createSpeedWindow();
-      return [handle, { handle, engine, queue, speed, createdAtSeconds }];
+/** What an ended Session was worth; undefined while it is open. */
+function endedSessionOf(book: SessionBook, session: ServedSession): EndedSession | undefined {
+  const { close, closedAt, lastTick, ticket, startedAt } = session;
+  if (close === undefined) return undefined;
+  const { offerHash, manifestDigest, minSeconds, payees, provider } = ticket.message;
+  const own = payees.filter(({ kind, account }) => {
+    return kind === payeeKinds.provider && account === provider;
+  });
+  const { requestsAnswered, requestsFailed, tokens } = countAt(session.tally, closedAt);
+  const reason = closeReasons[close.message.reason] ?? "finished";
+  return {
+    sessionId: session.sessionId,
+    model: book.offers.get(offerHash)?.signed.message.model ?? manifestDigest,
+    endedAt: closedAt,
+    chargedSeconds: chargedSeconds({
+      tickedSeconds: lastTick.tick.seconds,
+      measuredMs: closedAt - startedAt,
+      minSeconds,
+      requestsAnswered: lastTick.tick.requestsAnswered,
+      endedBy: parties[close.message.party] ?? "router",
+      endReason: reason,
     }),
-  );
+    weiPerSecond: own.reduce((sum, payee) => sum + payee.weiPerSecond, 0n),
+    reason,
+    requestsAnswered,
+    requestsFailed,
+    tokens,
+  };
 }
 
-async function makeOffers(parts: {
-  readonly options: ProviderNodeOptions;
-  readonly publisher: OfferPublisher;
-  readonly measured: readonly MeasuredModel[];
-  readonly endpoint: string;
-  readonly tls: { readonly fingerprint: Hex };
-}): Promise<ProviderFacts["offers"]> {
+async function makeOffers(
+  shelf: ModelShelf,
+  measured: readonly MeasuredModel[],
+): Promise<ProviderFacts["offers"]> {
   const offers: ProviderFacts["offers"][number][] = [];
-  for (const { wanted, speed, loadMs, measureMs } of parts.measured) {
-    const { engineClass, hardwareClass, slots } = wanted.engine.description;
-    const own = await parts.publisher.publish({
-      provider: parts.options.account,
-      model: wanted.handle,
-      manifestDigest: wanted.manifestDigest,
-      weiPerSecond: wanted.weiPerSecond,
-      minSeconds: wanted.minSeconds,
-      slots,
-      milliTps: speed.milliTpsFull,
-      engineClass,
-      hardwareClass,
-      endpoint: parts.endpoint,
-      tlsFingerprint: parts.tls.fingerprint,
-    });
+  for (const { wanted, speed, loadMs, measureMs } of measured) {
     offers.push({
       model: wanted.handle,
-      offerHash: own.hash,
+      offerHash: await shelf.offer(wanted.handle),
       weiPerSecond: wanted.weiPerSecond.toString(),
       milliTps: speed.milliTpsFull,
       milliTpsAlone: speed.milliTpsAlone,
@@ -315,70 +348,19 @@ async function makeOffers(parts: {
   return offers;
 }
 
-/** Withdraws a model the moment its engine is in trouble, and offers it again when it is well. */
-function watchEngine(parts: {
-  readonly handle: string;
-  readonly engine: Engine;
-  readonly terms: OfferTerms;
-  readonly book: SessionBook;
-  readonly keeper: SessionKeeper;
-  readonly publisher: OfferPublisher;
-  readonly logger: Logger;
-}): void {
-  const { handle, engine, terms, book, keeper, publisher, logger } = parts;
-  const follow = async (trouble: string | undefined): Promise<void> => {
-    if (book.refusal !== undefined) return;
-    if (trouble === undefined) {
-      logger.info({ model: handle }, "the engine is well again");
-      book.refusals.delete(handle);
-      await publisher.publish(terms);
-      return;
-    }
-    logger.error({ model: handle, trouble }, "the engine is in trouble");
-    book.refusals.set(handle, new LakeError("engine-failed", trouble));
-    await Promise.all([keeper.endAll("engine-failed", handle), publisher.withdraw(handle)]);
-  };
-  engine.onTrouble((trouble) => {
-    follow(trouble).catch((error: unknown) => logger.error({ err: error }, "trouble not handled"));
-  });
-}
-
-/** Replaces an Offer whose speed its answers no longer reach, or reach again. */
-function speedCorrector(parts: {
-  readonly measured: readonly MeasuredModel[];
-  readonly models: ReadonlyMap<string, ServedModel>;
-  readonly publisher: OfferPublisher;
-  readonly book: SessionBook;
-  readonly clock: Clock;
-}): () => void {
-  const { measured, models, publisher, book, clock } = parts;
-  let checkedAt = clock.now();
-  return () => {
-    if (clock.now() - checkedAt < limits.speedCheckMs || book.refusal !== undefined) return;
-    checkedAt = clock.now();
-    for (const { wanted, speed } of measured) {
-      const terms = publisher.termsOf(wanted.handle);
-      if (terms.slots === 0) continue;
-      const known = { published: terms.milliTps, measured: speed.milliTpsFull };
-      const milliTps = models.get(wanted.handle)?.speed.judge(known) ?? terms.milliTps;
-      if (milliTps !== terms.milliTps) publisher.replaceSoon({ ...terms, milliTps });
-    }
-  };
-}
-
 function startSweeping(parts: {
   readonly keeper: SessionKeeper;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly correctSpeeds: () => void;
+  readonly shelf: ModelShelf;
 }): () => Promise<void> {
-  const { keeper, clock, logger } = parts;
+  const { keeper, clock, logger, shelf } = parts;
   const stopping = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
         await keeper.sweep();
-        parts.correctSpeeds();
+        shelf.correctSpeeds();
         await clock.sleep(limits.sweepMs, stopping.signal);
       } catch (error) {
         // An aborted sleep is the end; a full disk is told and tried again at the next sweep.

@@ -11,6 +11,7 @@ import {
   type Clock,
   closeReasons,
   type CountersignedTick,
+  type EndNotice,
   type HeartbeatReply,
   type Hex,
   LakeError,
@@ -22,7 +23,9 @@ import {
   type Tick,
   type TickReceipt,
 } from "@lake-travis/protocol";
+import type { Engine } from "@lake-travis/protocol/inference";
 import type { Logger } from "@lake-travis/platform";
+import { ChallengeDesk } from "./challenge-desk.ts";
 import { continueWithTick, lineAwaiting } from "./core/continue-line.ts";
 import {
   attachSuccessor,
@@ -69,6 +72,10 @@ export interface KeeperParts {
   readonly logger: Logger;
   /** Called when the Router should hear soon: a Session opened or ended. */
   readonly onNews: () => void;
+  /** The engine that serves a model now; without it no challenge is answered. */
+  readonly engineOf?: (model: string) => Engine | undefined;
+  /** Hears of each Session that has ended, once its Close is durable. */
+  readonly onEnded?: (session: ServedSession) => void;
 }
 
 /** What one Heartbeat reports. */
@@ -91,10 +98,14 @@ export class SessionKeeper {
   readonly #stops = new Map<string, AbortController>();
   /** Tokens by hash, only to repeat the answer to a repeated opening. */
   readonly #tokens = new Map<string, string>();
+  /** The Router's word that a Session will end soon, for its User's next receipt. */
+  readonly #notices = new Map<Hex, EndNotice>();
+  readonly #challenges: ChallengeDesk;
 
   constructor(parts: KeeperParts) {
     this.#parts = parts;
-    const { book, restored } = parts;
+    const { book, restored, engineOf = () => undefined } = parts;
+    this.#challenges = new ChallengeDesk({ ...parts, engineOf });
     for (const session of book.sessions.values()) {
       const isNews = session.close === undefined || restored.unreported.has(session.sessionId);
       if (!isNews) continue;
@@ -245,7 +256,9 @@ export class SessionKeeper {
       .filter(({ message }) => isTold(message.sessionId, connected, this.#connected))
       .filter(({ message }) => isTickTold(message.sessionId, ticks, this.#ticked))
       .slice(0, limits.reportsPerBeatMax);
+    const challengeAnswers = this.#challenges.answers.slice(0, limits.reportsPerBeatMax);
     const confirm = async (): Promise<void> => {
+      this.#challenges.confirm(challengeAnswers);
       for (const sessionId of connected) this.#connected.delete(sessionId);
       for (const tick of ticks) {
         const { sessionId } = tick.tick;
@@ -260,12 +273,22 @@ export class SessionKeeper {
     const max = limits.reportsPerBeatMax;
     const hasMore =
       this.#connected.size > max || this.#ticked.size > max || this.#closed.size > max;
-    return { report: { connected, ticks, closes, challengeAnswers: [], hasMore }, confirm };
+    return { report: { connected, ticks, closes, challengeAnswers, hasMore }, confirm };
   }
 
   /** Does what the Router's answer to a Heartbeat says. One bad item does not stop the others. */
-  async applyReply(reply: Pick<HeartbeatReply, "ended" | "successors">): Promise<void> {
+  async applyReply(
+    reply: Pick<HeartbeatReply, "ended" | "successors"> &
+      Partial<Pick<HeartbeatReply, "notices" | "challenges">>,
+  ): Promise<void> {
     const { book, logger } = this.#parts;
+    this.#challenges.take(reply.challenges ?? []);
+    for (const notice of reply.notices ?? []) {
+      const session = book.sessions.get(notice.sessionId);
+      if (session?.close === undefined && session !== undefined) {
+        this.#notices.set(notice.sessionId, notice);
+      }
+    }
     for (const successor of reply.successors) {
       await this.#guarded(async () => {
         const session = attachSuccessor(book, successor, this.#now());
@@ -306,15 +329,21 @@ export class SessionKeeper {
       countersignature,
       successor: session.successor?.ticket ?? null,
       ended: session.close ?? null,
-      notice: null,
+      notice: this.#noticeOf(session),
       counted: countAt(session.tally, this.#now()),
     };
+  }
+
+  #noticeOf({ sessionId }: ServedSession): TickReceipt["notice"] {
+    const notice = this.#notices.get(sessionId);
+    return notice === undefined ? null : { endsAt: notice.endsAt, reason: notice.reason };
   }
 
   async #ended(session: ServedSession, by: "us" | "router" = "us"): Promise<void> {
     const { close, sessionId } = session;
     const { book, logger, onNews } = this.#parts;
     if (close === undefined) return;
+    this.#notices.delete(sessionId);
     if (!book.lines.has(session.lineId)) this.#stopLine(session.lineId);
     await this.#write(closedEntry(close, session.closedAt));
     // The Router need not be told what it said itself.
@@ -326,6 +355,7 @@ export class SessionKeeper {
       { sessionId, reason, seconds, ...countAt(session.tally, this.#now()) },
       "session ended",
     );
+    this.#parts.onEnded?.(session);
     if (by === "us") onNews();
   }
 

@@ -1,10 +1,10 @@
 import { open, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { LakeError, type Hex } from "@lake-travis/protocol";
+import { isProcessAlive } from "@lake-travis/platform";
 import { contentIdFromHex } from "./content-id.ts";
 import type { HeldModel, IndexedFile } from "./content-index.ts";
 import { hashFile } from "./hash-file.ts";
-import { isProcessAlive } from "./is-process-alive.ts";
 import { modelBytes, parseManifest, type Manifest } from "./manifest.ts";
 import type { ModelStore } from "./model-store.ts";
 

@@ -7,11 +7,11 @@ import {
   type ModelNames,
   type ModelVersion,
 } from "@lake-travis/protocol";
+import { isProcessAlive } from "@lake-travis/platform";
 import { contentIdFromHex } from "./content-id.ts";
 import { BlockFetcher, type HolderReport } from "./fetch-blocks.ts";
 import { describeMachine, fitMachine, type Fit } from "./fit-machine.ts";
 import type { IpfsNode } from "./ipfs-node.ts";
-import { isProcessAlive } from "./is-process-alive.ts";
 import { modelBytes, parseManifest, weightsOf, type Layer, type Manifest } from "./manifest.ts";
 import { ProgressMeter, type OnProgress } from "./progress.ts";
 import { pullFile } from "./pull-file.ts";

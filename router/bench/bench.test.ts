@@ -13,8 +13,14 @@ it("measures every figure, so that no benchmark rots", async () => {
   };
   assert.match(workHash, /^0x[0-9a-f]{64}$/);
   const names = figures.map(({ name }) => name);
-  for (const name of ["rfc_signed_vs_crypto", "session_bytes", "recover_1m_events_s"]) {
-    assert.ok(names.includes(name), name);
-  }
+  const expected = [
+    "rfc_signed_vs_crypto",
+    "rfc_ws_vs_crypto",
+    "rfc_p99_ms_at_half_load",
+    "session_bytes",
+    "held_sessions",
+    "recover_1m_events_s",
+  ];
+  for (const name of expected) assert.ok(names.includes(name), name);
   for (const { name, value } of figures) assert.ok(value > 0, name);
 });

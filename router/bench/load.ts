@@ -1,7 +1,8 @@
-import { Agent, request } from "node:http";
-import { type Hex, rfcType, routerPaths, signedToJson } from "@lake-travis/protocol";
+import { rfcType, signedToJson } from "@lake-travis/protocol";
 import { systemClock } from "@lake-travis/platform";
 import type { TrialNetwork } from "../src/test-support/trial-network.ts";
+import { HttpPost } from "./http-post.ts";
+import { RfcSocketClient } from "./rfc-socket-client.ts";
 
 /** What a load run measured. */
 export interface LoadResult {
@@ -9,11 +10,16 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly refused: number;
-  readonly sessions: readonly Hex[];
+}
+
+/** How a load is sent: as fast as it goes, or paced. */
+interface LoadOptions {
+  readonly concurrency: number;
+  readonly perSecond?: number;
 }
 
 /** Signs RFCs ahead of the run: a User signs on a machine of its own, not on the Router's. */
-export function signRfcs(network: TrialNetwork, count: number): Buffer[] {
+export function signRfcs(network: TrialNetwork, count: number): string[] {
   const { router, model } = network;
   return Array.from({ length: count }, (_, index) => {
     const which = index % network.users.length;
@@ -22,25 +28,68 @@ export function signRfcs(network: TrialNetwork, count: number): Buffer[] {
     if (user === undefined || delegationHash === undefined) throw new Error("no such User");
     const deadline = systemClock.now() + 110_000;
     const rfc = user.rfc({ router, delegationHash, model, maxSeconds: 5, deadline });
-    return Buffer.from(JSON.stringify(signedToJson(rfcType, rfc)));
+    return JSON.stringify(signedToJson(rfcType, rfc));
   });
 }
 
-/**
- * Sends all bodies as fast as `concurrency` connections go, or at `perSecond` where it is given.
- */
-export async function runLoad(
+/** Sends each RFC by POST, over `concurrency` connections with one request under way each. */
+export async function loadByPost(
   network: TrialNetwork,
-  bodies: readonly Buffer[],
-  options: { readonly concurrency: number; readonly perSecond?: number },
+  rfcs: readonly string[],
+  options: LoadOptions,
 ): Promise<LoadResult> {
-  const agent = new Agent({ keepAlive: true, maxSockets: options.concurrency });
   const port = Number(new URL(network.url).port);
-  const tally = { ms: [] as number[], refused: 0, sessions: [] as Hex[] };
-  const begunAt = performance.now();
+  const posts: HttpPost[] = [];
+  for (let index = 0; index < options.concurrency; index += 1) {
+    posts.push(await HttpPost.connect(port));
+  }
+  const run = await runLoad(rfcs, options, async (rfc, worker) => {
+    const answer = await (posts[worker] as HttpPost).send(rfc);
+    return answer.includes('"sessionId":"0x');
+  });
+  for (const post of posts) post.close();
+  return run;
+}
+
+/**
+ * Sends the RFCs over WebSockets, so many in each frame, with as many frames under way as make
+ * `concurrency` RFCs.
+ */
+export async function loadBySocket(
+  network: TrialNetwork,
+  rfcs: readonly string[],
+  options: LoadOptions & { readonly perFrame: number; readonly sockets: number },
+): Promise<LoadResult> {
+  const { perFrame, sockets, concurrency } = options;
+  const clients: RfcSocketClient[] = [];
+  for (let index = 0; index < sockets; index += 1) {
+    clients.push(await RfcSocketClient.connect(network.url));
+  }
+  const frames: string[][] = [];
+  for (let at = 0; at < rfcs.length; at += perFrame) frames.push(rfcs.slice(at, at + perFrame));
+  const workers = Math.max(1, Math.round(concurrency / perFrame));
+  let refused = 0;
+  const run = await runLoad(frames, { concurrency: workers }, async (frame, worker) => {
+    const outcome = await (clients[worker % sockets] as RfcSocketClient).send(frame);
+    refused += outcome.filter((session) => session === undefined).length;
+    return true;
+  });
+  for (const client of clients) client.close();
+  const perSecond = (run.perSecond * (rfcs.length - refused)) / frames.length;
+  return { ...run, perSecond, refused };
+}
+
+async function runLoad<T>(
+  items: readonly T[],
+  options: LoadOptions,
+  send: (item: T, worker: number) => Promise<boolean>,
+): Promise<LoadResult> {
+  const ms: number[] = [];
+  let refused = 0;
   let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < bodies.length) {
+  const begunAt = performance.now();
+  const work = async (worker: number): Promise<void> => {
+    while (next < items.length) {
       const index = next;
       next += 1;
       const due = options.perSecond === undefined ? 0 : (index * 1000) / options.perSecond;
@@ -48,41 +97,13 @@ export async function runLoad(
       if (wait > 1) await systemClock.sleep(wait);
       // Where the load is paced, what waited behind a slow one counts from when it was due.
       const from = options.perSecond === undefined ? performance.now() : begunAt + due;
-      const answer = await post(agent, port, bodies[index] as Buffer);
-      tally.ms.push(performance.now() - from);
-      const sessionId = /"sessionId":"(0x[0-9a-f]{64})"/.exec(answer)?.[1];
-      if (sessionId === undefined) tally.refused += 1;
-      else tally.sessions.push(sessionId as Hex);
+      if (!(await send(items[index] as T, worker))) refused += 1;
+      ms.push(performance.now() - from);
     }
   };
-  await Promise.all(Array.from({ length: options.concurrency }, worker));
+  await Promise.all(Array.from({ length: options.concurrency }, (_, worker) => work(worker)));
   const seconds = (performance.now() - begunAt) / 1000;
-  agent.destroy();
-  tally.ms.sort((a, b) => a - b);
-  const at = (share: number): number => tally.ms[Math.floor((tally.ms.length - 1) * share)] ?? 0;
-  return {
-    perSecond: tally.sessions.length / seconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    refused: tally.refused,
-    sessions: tally.sessions,
-  };
-}
-
-function post(agent: Agent, port: number, body: Buffer): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const headers = { "content-type": "application/json", "content-length": body.length };
-    const path = routerPaths.rfcs;
-    const options = { agent, host: "127.0.0.1", port, path, method: "POST", headers };
-    const sent = request(options, (answer) => {
-      let text = "";
-      answer.setEncoding("latin1");
-      answer.on("data", (chunk: string) => (text += chunk));
-      answer.once("end", () => {
-        resolve(text);
-      });
-    });
-    sent.once("error", reject);
-    sent.end(body);
-  });
+  ms.sort((a, b) => a - b);
+  const at = (share: number): number => ms[Math.floor((ms.length - 1) * share)] ?? 0;
+  return { perSecond: (ms.length - refused) / seconds, p50Ms: at(0.5), p99Ms: at(0.99), refused };
 }

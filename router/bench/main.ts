@@ -1,10 +1,9 @@
-/* `npm run bench -w router -- [rfc|memory|recovery] [--quick] [--runs 3] [--json]` */
+/* `npm run bench -w router -- [rfc|memory|held|recovery] [--quick] [--runs 3] [--json]` */
 import { parseArgs } from "node:util";
 import { keccak256Hex } from "@lake-travis/protocol";
-import { TrialNetwork } from "../src/test-support/trial-network.ts";
-import { measureCryptoLimit } from "./crypto-limit.ts";
-import { type LoadResult, runLoad, signRfcs } from "./load.ts";
+import { measureHeldSessions } from "./held-sessions.ts";
 import { measureRecovery } from "./recovery.ts";
+import { measureRfcs, type RfcSample } from "./rfc-rate.ts";
 import { measureSessionMemory } from "./session-memory.ts";
 
 /** One figure, the median of its runs. */
@@ -33,6 +32,7 @@ const work: string[] = [];
 
 if (only === undefined || only === "rfc") figures.push(...(await benchRfcs()));
 if (only === undefined || only === "memory") figures.push(...benchMemory());
+if (only === undefined || only === "held") figures.push(...(await benchHeld()));
 if (only === undefined || only === "recovery") figures.push(await benchRecovery());
 
 const workHash = keccak256Hex(Buffer.from(work.join()));
@@ -42,50 +42,20 @@ process.exit(0);
 
 /** Each run sends its RFCs to a fresh Router, with the crypto limit measured right before it. */
 async function benchRfcs(): Promise<Figure[]> {
-  const runs = runsMax;
-  const count = quick ? 300 : 12_000;
-  const ratios: number[] = [];
-  const rates: number[] = [];
-  const limits: number[] = [];
-  const p99s: number[] = [];
-  for (let run = 0; run < runs; run += 1) {
-    // So many that none runs into what one User may have open or let lapse.
-    const users = Math.ceil(count / 8);
-    const network = await TrialNetwork.start({ users, slots: 4_000_000, epochMs: 3_600_000 });
-    const beating = setInterval(
-      () => void network.simulated.beat({}).catch(() => undefined),
-      1_000,
-    );
-    try {
-      const warm = signRfcs(network, Math.ceil(count / 5));
-      await runLoad(network, warm, { concurrency: 32 });
-      const full = signRfcs(network, count);
-      const limit = measureCryptoLimit(quick ? 0.2 : 2);
-      const whole = checked(await runLoad(network, full, { concurrency: 32 }));
-      const half = signRfcs(network, Math.ceil(count / 2));
-      const perSecond = whole.perSecond / 2;
-      const paced = checked(await runLoad(network, half, { concurrency: 64, perSecond }));
-      limits.push(limit);
-      rates.push(whole.perSecond);
-      ratios.push(whole.perSecond / limit);
-      p99s.push(paced.p99Ms);
-      work.push(`rfc ${full.length + half.length}`);
-    } finally {
-      clearInterval(beating);
-      await network.stop();
-    }
-  }
+  const samples: RfcSample[] = [];
+  for (let run = 0; run < runsMax; run += 1) samples.push(await measureRfcs(quick));
+  work.push(...samples.map(({ rfcs }) => `rfc ${rfcs}`));
+  const of = (name: string, unit: string, value: (sample: RfcSample) => number): Figure =>
+    figure(name, unit, samples.map(value));
   return [
-    figure("rfc_signed_vs_crypto", "ratio", ratios),
-    figure("rfc_p99_ms_at_half_load", "ms", p99s),
-    figure("rfc_signed_per_second", "1/s", rates),
-    figure("crypto_limit_per_second", "1/s", limits),
+    of("rfc_signed_vs_crypto", "ratio", ({ post, limit }) => post.perSecond / limit),
+    of("rfc_ws_vs_crypto", "ratio", ({ socket, limit }) => socket.perSecond / limit),
+    of("rfc_p99_ms_at_half_load", "ms", ({ paced }) => paced.p99Ms),
+    of("rfc_p50_ms_at_half_load", "ms", ({ paced }) => paced.p50Ms),
+    of("rfc_signed_per_second", "1/s", ({ post }) => post.perSecond),
+    of("rfc_ws_per_second", "1/s", ({ socket }) => socket.perSecond),
+    of("crypto_limit_per_second", "1/s", ({ limit }) => limit),
   ];
-}
-
-function checked(result: LoadResult): LoadResult {
-  if (result.refused > 0) throw new Error(`${result.refused} RFCs were refused`);
-  return result;
 }
 
 function benchMemory(): Figure[] {
@@ -95,6 +65,16 @@ function benchMemory(): Figure[] {
   return [
     figure("session_bytes", "bytes", [memory.bytesPerSession]),
     figure("session_tick_us", "us", [(memory.ticksMs * 1000) / sessions]),
+  ];
+}
+
+async function benchHeld(): Promise<Figure[]> {
+  const held = await measureHeldSessions(quick ? 1_000 : 100_000, quick ? 1 : 3);
+  work.push(`held ${held.sessions}`);
+  return [
+    figure("held_sessions", "sessions", [held.sessions]),
+    figure("held_ticks_per_second", "1/s", [held.ticksPerSecond]),
+    figure("held_beat_p99_ms", "ms", [held.beatP99Ms]),
   ];
 }
 

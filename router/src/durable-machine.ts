@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { type Address, type Deployment, LakeError, toHex } from "@lake-travis/protocol";
 import type { Logger } from "@lake-travis/platform";
 import type { Effect, RouterEvent } from "./core/events.ts";
-import type { RouterState } from "./core/state.ts";
-import { step } from "./core/step.ts";
+import { coreFormat, type RouterState } from "./core/state.ts";
+import { type Step, step } from "./core/step.ts";
 import { Compaction } from "./journal/compaction.ts";
 import { Journal } from "./journal/journal.ts";
 import { encodeEvent, recover } from "./journal/recover.ts";
@@ -77,29 +77,46 @@ export class DurableMachine {
    * full` or `folder-unusable`.
    */
   async submit(event: RouterEvent): Promise<readonly Effect[]> {
-    const { effects, changed } = step(this.state, event);
-    const promises = effects.filter(isPromise);
-    this.#tell(effects.filter((effect) => !isPromise(effect)));
-    if (changed) await this.#write(event);
-    this.#tell(promises);
-    return effects;
+    const done = step(this.state, event);
+    await this.#keep(event, done);
+    return done.effects;
   }
 
   /** As {@link submit}; throws the refusal where the event was refused. */
   async require(event: RouterEvent): Promise<readonly Effect[]> {
     const effects = await this.submit(event);
-    for (const effect of effects) {
-      if (effect.type !== "refused") continue;
-      const { code, message, advice } = effect.refusal;
-      throw new LakeError(code, message, advice === undefined ? {} : { advice });
-    }
+    throwRefusal(effects);
     return effects;
+  }
+
+  /**
+   * Applies an event that promises nothing, such as an RFC: what it leads to is promised by later
+   * events, which reach the disk behind it, so that nobody waits for it. Throws the refusal where
+   * it was refused.
+   */
+  enter(event: RouterEvent): void {
+    const done = step(this.state, event);
+    if (done.effects.some(isPromise)) {
+      // A failure is told through `failed`.
+      this.#keep(event, done).catch(() => undefined);
+    } else {
+      if (done.changed) this.#journal.appendUnpromised(encodeEvent(event));
+      this.#tell(done.effects);
+    }
+    throwRefusal(done.effects);
   }
 
   /** Waits until everything is on the disk and closes the journal. */
   async close(): Promise<void> {
     await this.#compaction.stop();
     await this.#journal.close();
+  }
+
+  async #keep(event: RouterEvent, { effects, changed }: Step): Promise<void> {
+    const promises = effects.filter(isPromise);
+    this.#tell(effects.filter((effect) => !isPromise(effect)));
+    if (changed) await this.#write(event);
+    this.#tell(promises);
   }
 
   #tell(effects: readonly Effect[]): void {
@@ -120,7 +137,15 @@ export class DurableMachine {
     const { chainId, computeContract, schedule } = deployment;
     const secret = toHex(randomBytes(32));
     const place = { router, chainId, computeContract, schedule };
-    await this.submit({ type: "router-founded", ...place, secret });
+    await this.submit({ type: "router-founded", format: coreFormat, ...place, secret });
+  }
+}
+
+function throwRefusal(effects: readonly Effect[]): void {
+  for (const effect of effects) {
+    if (effect.type !== "refused") continue;
+    const { code, message, advice } = effect.refusal;
+    throw new LakeError(code, message, advice === undefined ? {} : { advice });
   }
 }
 

@@ -1,5 +1,4 @@
 import {
-  acceptType,
   closeType,
   delegationType,
   domainSeparatorOf,
@@ -13,13 +12,10 @@ import {
   offerType,
   requireSigner,
   revocationType,
-  rfcType,
-  type Accept,
   type Address,
   type Close,
   type Delegation,
   type Offer,
-  type RequestForCompute,
   type Revocation,
   type Signatures,
   type Signed,
@@ -28,6 +24,12 @@ import {
   type ValuesOf,
 } from "@lake-travis/protocol";
 import type { ReceivedClose, RouterEvent } from "./core/events.ts";
+
+/** Signature work that need not be done on the spot. */
+interface SignatureWork {
+  recover(digest: Uint8Array, signature: Hex): Promise<Address | undefined>;
+  sign(digest: Uint8Array): Promise<Hex>;
+}
 
 type EventOf<T extends RouterEvent["type"]> = Extract<RouterEvent, { type: T }>;
 
@@ -39,11 +41,17 @@ export class Edge {
   readonly separator: Uint8Array;
   readonly #signatures: Signatures;
   readonly #signer: Signer;
+  readonly #work: SignatureWork;
 
-  constructor(domain: Domain, signatures: Signatures, signer: Signer) {
+  /** `work` is with the same key as `signer`; absent: all is done where it is asked for. */
+  constructor(domain: Domain, signatures: Signatures, signer: Signer, work?: SignatureWork) {
     this.separator = domainSeparatorOf(domain);
     this.#signatures = signatures;
     this.#signer = signer;
+    this.#work = work ?? {
+      recover: (digest, signature) => Promise.resolve(signatures.recover(digest, signature)),
+      sign: (digest) => Promise.resolve(signer.sign(digest)),
+    };
   }
 
   /** The address of the key that signs for this Router. */
@@ -98,16 +106,13 @@ export class Edge {
     return { type: "offer-received", offer, hash, signer, at };
   }
 
-  /** Throws `signature-invalid`. */
-  rfc(rfc: Signed<RequestForCompute>, at: number): EventOf<"rfc-received"> {
-    const { hash, signer } = this.#identify(rfcType, rfc);
-    return { type: "rfc-received", rfc, hash, signer, at };
-  }
-
-  /** Throws `signature-invalid`. */
-  accept(accept: Signed<Accept>, at: number): EventOf<"accept-received"> {
-    const { hash, signer } = this.#identify(acceptType, accept);
-    return { type: "accept-received", accept, hash, signer, at };
+  /** The name and the signer of an RFC or an Accept; throws `signature-invalid`. */
+  async identify<F extends Fields>(
+    type: MessageType<F>,
+    signed: Signed<ValuesOf<F>>,
+  ): Promise<{ readonly hash: Hex; readonly signer: Address }> {
+    const digest = digestOf(this.separator, type, signed.message);
+    return { hash: toHex(digest), signer: await this.findSigner(digest, signed.signature) };
   }
 
   /** Throws `signature-invalid`. */
@@ -115,13 +120,14 @@ export class Edge {
     return { close: close.message, signer: this.#identify(closeType, close).signer };
   }
 
-  /** Who signed a digest; throws `signature-invalid`. */
-  signerOf(digest: Uint8Array, signature: Hex): Address {
-    const signer = this.#signatures.recover(digest, signature);
-    if (signer === undefined) {
-      throw new LakeError("signature-invalid", "A signature in this message is not valid.");
-    }
-    return signer;
+  /** Signs a digest along with the others of this turn of the event loop. */
+  signDigest(digest: Uint8Array): Promise<Hex> {
+    return this.#work.sign(digest);
+  }
+
+  /** Who signed a digest, found along with the others of this turn; throws `signature-invalid`. */
+  async findSigner(digest: Uint8Array, signature: Hex): Promise<Address> {
+    return valid(await this.#work.recover(digest, signature));
   }
 
   #identify<F extends Fields>(
@@ -129,6 +135,12 @@ export class Edge {
     signed: Signed<ValuesOf<F>>,
   ): { readonly hash: Hex; readonly signer: Address } {
     const digest = digestOf(this.separator, type, signed.message);
-    return { hash: toHex(digest), signer: this.signerOf(digest, signed.signature) };
+    const signer = valid(this.#signatures.recover(digest, signed.signature));
+    return { hash: toHex(digest), signer };
   }
+}
+
+function valid(signer: Address | undefined): Address {
+  if (signer !== undefined) return signer;
+  throw new LakeError("signature-invalid", "A signature in this message is not valid.");
 }

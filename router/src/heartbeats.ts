@@ -1,21 +1,25 @@
 import {
   type Address,
+  type ChallengeAnswer,
   type Clock,
   closeType,
   digestOf,
+  type Fields,
   type Hex,
   isHex,
   LakeError,
   signedFromJson,
   signedToJson,
   messageFromJson,
+  type MessageType,
   ticketType,
   tickType,
   parties,
   closeReasons,
-  type Close,
   type Signed,
+  type Ticket,
   toHex,
+  type ValuesOf,
 } from "@lake-travis/protocol";
 import { parseJson } from "@lake-travis/platform";
 import { coreLimits } from "./core/core-limits.ts";
@@ -38,7 +42,8 @@ export class Heartbeats {
   readonly #clock: Clock;
   /** By Provider: when its last beat came, and the newest `at` that it signed. */
   readonly #heard = new Map<Address, { heardAt: number; at: number }>();
-  readonly #signedCloses = new Map<Hex, Signed<Close>>();
+  /** Signatures of what Providers are told again and again, by Session. */
+  readonly #signed = new Map<string, Promise<Hex>>();
   /** When this process began to listen, or went on after a pause. */
   #listeningSince: number;
 
@@ -50,20 +55,32 @@ export class Heartbeats {
   }
 
   /**
-   * Takes one beat and answers it. Throws `signature-invalid`, `signer-wrong`, `sequence-stale`,
-   * `message-invalid`, `body-invalid`.
+   * Takes one beat and answers it; `admit` is told whose it is and may throw. Throws
+   * `signature-invalid`, `signer-wrong`, `sequence-stale`, `message-invalid`, `body-invalid`.
    */
-  async receive(body: Uint8Array, signature: string | null): Promise<Record<string, unknown>> {
+  async receive(
+    body: Uint8Array,
+    signature: string | null,
+    admit: (provider: Address) => void,
+  ): Promise<Record<string, unknown>> {
     const json = parseJson(body) as Readonly<Record<string, unknown>> | null;
     const { provider, at } = this.#requireBeat(json, body, signature);
+    admit(provider);
     const connected = listOf(json?.["connected"], "connected").map(idFromJson);
-    const ticks = listOf(json?.["ticks"], "ticks").map((item) => this.#tickFromJson(item));
     const closes = listOf(json?.["closes"], "closes").map((item) => this.#closeFromJson(item));
+    this.#heard.set(provider, { heardAt: this.#clock.now(), at });
+    const ticks = await Promise.all(
+      listOf(json?.["ticks"], "ticks").map((item) => this.#tickFromJson(item)),
+    );
+    // Absent where a Provider has nothing to say.
+    const challengeAnswers = listOf(json?.["challengeAnswers"] ?? [], "challengeAnswers").map(
+      challengeAnswerFromJson,
+    );
     const now = this.#clock.now();
-    this.#heard.set(provider, { heardAt: now, at });
     const isSilent = this.#machine.state.providers.get(provider)?.silent === true;
-    if (isSilent || connected.length + ticks.length + closes.length > 0) {
-      const said = { provider, connected, ticks, closes };
+    const reports = connected.length + ticks.length + closes.length + challengeAnswers.length;
+    if (isSilent || reports > 0) {
+      const said = { provider, connected, ticks, closes, challengeAnswers };
       await this.#machine.require({ type: "beat-received", ...said, at: now });
     }
     return this.#replyTo(provider, now);
@@ -117,7 +134,7 @@ export class Heartbeats {
     return { provider, at: at as number };
   }
 
-  #tickFromJson(json: unknown): ReceivedTick {
+  async #tickFromJson(json: unknown): Promise<ReceivedTick> {
     const source = (json ?? {}) as Readonly<Record<string, unknown>>;
     const { signature, countersignature } = source;
     if (!isHex(signature, 65) || !isHex(countersignature, 65)) {
@@ -125,55 +142,80 @@ export class Heartbeats {
     }
     const tick = messageFromJson(tickType, source["tick"]);
     const digest = digestOf(this.#edge.separator, tickType, tick);
-    return {
-      tick,
-      tickHash: toHex(digest),
-      signature,
-      countersignature,
-      signer: this.#edge.signerOf(digest, signature),
-      countersigner: this.#edge.signerOf(digest, countersignature),
-    };
+    const [signer, countersigner] = await Promise.all([
+      this.#edge.findSigner(digest, signature),
+      this.#edge.findSigner(digest, countersignature),
+    ]);
+    return { tick, tickHash: toHex(digest), signature, countersignature, signer, countersigner };
   }
 
   #closeFromJson(json: unknown): ReceivedClose {
     return this.#edge.close(signedFromJson(closeType, json));
   }
 
-  #replyTo(provider: Address, now: number): Record<string, unknown> {
+  async #replyTo(provider: Address, now: number): Promise<Record<string, unknown>> {
     const { state } = this.#machine;
     const known = state.providers.get(provider);
-    const notices = (known?.notices ?? []).filter(({ at }) => at + coreLimits.noticeMs > now);
+    const isNew = ({ at }: { readonly at: number }): boolean => at + coreLimits.noticeMs > now;
+    const notices = (known?.notices ?? []).filter(isNew);
     const ended = notices.filter(({ successor }) => successor === null);
-    const offers = [...(known?.offers ?? [])].map((key) => state.offers.get(key)?.hash);
+    const continued = notices.filter(({ successor }) => successor !== null);
     return {
-      ended: ended.map((notice) => signedToJson(closeType, this.#closeOf(notice))),
-      successors: notices.flatMap(({ sessionId, successor }) => {
-        if (successor === null) return [];
-        const ticket = this.#edge.sign(ticketType, successor);
-        return [{ previous: sessionId, ticket: signedToJson(ticketType, ticket) }];
+      ended: await Promise.all(ended.map((notice) => this.#closeOf(notice))),
+      successors: await Promise.all(continued.map((notice) => this.#successorOf(notice))),
+      notices: (known?.warnings ?? []).filter(isNew).map(({ sessionId, endsAt, reason }) => {
+        return { sessionId, endsAt, reason };
       }),
-      notices: [],
-      challenges: [],
-      offers,
+      challenges: (known?.questions ?? []).filter(({ answerBy }) => answerBy > now),
+      offers: [...(known?.offers ?? [])].map((key) => state.offers.get(key)?.hash),
     };
   }
 
   /** The Router's Close of a Session, signed once however often it is told. */
-  #closeOf(notice: Notice): Signed<Close> {
-    const known = this.#signedCloses.get(notice.sessionId);
-    if (known !== undefined) return known;
-    const signed = this.#edge.sign(closeType, {
-      sessionId: notice.sessionId,
-      tickHash: notice.tickHash,
-      party: parties.indexOf(notice.party),
-      reason: closeReasons.indexOf(notice.reason),
-    });
-    this.#signedCloses.set(notice.sessionId, signed);
-    if (this.#signedCloses.size > routerLimits.signedClosesMax) {
-      this.#signedCloses.delete(this.#signedCloses.keys().next().value ?? notice.sessionId);
-    }
-    return signed;
+  async #closeOf({ sessionId, tickHash, party, reason }: Notice): Promise<unknown> {
+    const message = {
+      sessionId,
+      tickHash,
+      party: parties.indexOf(party),
+      reason: closeReasons.indexOf(reason),
+    };
+    return signedToJson(closeType, await this.#signOnce(sessionId, closeType, message));
   }
+
+  async #successorOf({ sessionId, successor }: Notice): Promise<unknown> {
+    // Only Notices with a successor come here.
+    const message = successor as Ticket;
+    const ticket = await this.#signOnce(`${sessionId} continued`, ticketType, message);
+    return { previous: sessionId, ticket: signedToJson(ticketType, ticket) };
+  }
+
+  /** Many Sessions may end at once: their signatures are made together, and only once each. */
+  async #signOnce<F extends Fields>(
+    name: string,
+    type: MessageType<F>,
+    message: ValuesOf<F>,
+  ): Promise<Signed<ValuesOf<F>>> {
+    let signature = this.#signed.get(name);
+    if (signature === undefined) {
+      signature = this.#edge.signDigest(digestOf(this.#edge.separator, type, message));
+      this.#signed.set(name, signature);
+      if (this.#signed.size > routerLimits.signedNoticesMax) {
+        this.#signed.delete(this.#signed.keys().next().value ?? name);
+      }
+    }
+    return { message, signature: await signature };
+  }
+}
+
+function challengeAnswerFromJson(value: unknown): ChallengeAnswer {
+  const { sessionId, nonce, digest } = (value ?? {}) as Partial<Record<string, unknown>>;
+  if (isHex(sessionId, 32) && isHex(nonce, 32) && isHex(digest, 32)) {
+    return { sessionId, nonce, digest };
+  }
+  throw new LakeError(
+    "message-invalid",
+    "Heartbeat.challengeAnswers must hold sessionId, nonce and digest.",
+  );
 }
 
 function listOf(value: unknown, name: string): readonly unknown[] {

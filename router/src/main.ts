@@ -46,6 +46,8 @@ await runUntilStopped(async () => {
     host: flags.host,
     port: flags.port,
     requestsPerSecondMax: flags.requestsPerSecondMax,
+    databaseUrl: flags.databaseUrl ?? `sqlite:${join(folder.path, "projection.db")}`,
+    rebuildsProjection: flags.rebuildsProjection,
     chain: createRouterChain(chain, chain.as(posterKey)),
     clock: systemClock,
     random: systemRandom,

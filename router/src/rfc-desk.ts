@@ -1,15 +1,24 @@
 import {
   acceptType,
+  type Address,
   type Clock,
+  type Fields,
+  fromHex,
   type Hex,
   LakeError,
   limits,
   messageToJson,
+  type MessageType,
   offerType,
-  type RequestForCompute,
+  rfcType,
+  type RoutingWish,
+  routingWishFromJson,
+  routingWishHash,
   type Signed,
+  signedFromJson,
   signedToJson,
   ticketType,
+  type ValuesOf,
 } from "@lake-travis/protocol";
 import type { Effect } from "./core/events.ts";
 import type { DurableMachine } from "./durable-machine.ts";
@@ -19,8 +28,10 @@ import type { ProviderCaller } from "./provider-caller.ts";
 /** Longer than any deadline: an RFC whose outcome never came is our fault. */
 const outcomeMsMax = limits.rfcDeadlineMsMax + 30_000;
 
+type TicketGranted = Extract<Effect, { type: "ticket-granted" }>;
+
 interface Waiter {
-  readonly resolve: (grant: Record<string, unknown>) => void;
+  readonly resolve: (granted: TicketGranted) => void;
   readonly reject: (error: LakeError) => void;
 }
 
@@ -32,6 +43,8 @@ export class RfcDesk {
   readonly #caller: ProviderCaller;
   readonly #waiters = new Map<Hex, Waiter>();
   readonly #unlisten: () => void;
+  /** The JSON of Offers, which many grants repeat. */
+  readonly #offerTexts = new WeakMap<TicketGranted["offer"], string>();
 
   constructor(machine: DurableMachine, edge: Edge, clock: Clock, caller: ProviderCaller) {
     this.#machine = machine;
@@ -48,24 +61,31 @@ export class RfcDesk {
     return this.#waiters.size;
   }
 
-  /** The TicketGrant in its JSON form; throws what the state machine refused it with. */
-  async request(rfc: Signed<RequestForCompute>): Promise<Record<string, unknown>> {
-    const event = this.#edge.rfc(rfc, this.#clock.now());
-    if (this.#waiters.has(event.hash)) {
+  /**
+   * Takes the body of `POST /v1/rfcs` and answers with the text of its TicketGrant; throws what it
+   * is refused with. `admit` is told who signed and may throw.
+   */
+  async request(json: unknown, admit: (signer: Address) => void): Promise<string> {
+    const rfc = signedFromJson(rfcType, json);
+    const wish = wishOf(json, rfc.message.wishHash);
+    const { hash, signer } = await this.#edge.identify(rfcType, rfc);
+    admit(signer);
+    if (this.#waiters.has(hash)) {
       throw new LakeError("rfc-pending", "This RFC is being worked on.");
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
+    const { promise, resolve, reject } = Promise.withResolvers<TicketGranted>();
     const cancel = this.#clock.after(outcomeMsMax, () => {
       reject(new LakeError("internal", "An RFC was lost."));
     });
-    this.#waiters.set(event.hash, { resolve, reject });
+    this.#waiters.set(hash, { resolve, reject });
     try {
-      // Both at once: the outcome may come before the event that asked for it is on the disk.
-      const [grant] = await Promise.all([promise, this.#machine.require(event)]);
-      return grant;
+      const at = this.#clock.now();
+      const event = { type: "rfc-received", rfc, wish, hash, signer, at } as const;
+      this.#machine.enter(event);
+      return await this.#grantText(await promise);
     } finally {
       cancel();
-      this.#waiters.delete(event.hash);
+      this.#waiters.delete(hash);
     }
   }
 
@@ -80,11 +100,10 @@ export class RfcDesk {
   #onEffect(effect: Effect): void {
     switch (effect.type) {
       case "provider-asked":
-        // Only a journal that cannot be written rejects here, and that ends the Router.
-        this.#caller.ask(effect).catch(() => undefined);
+        this.#caller.ask(effect);
         break;
       case "ticket-granted":
-        this.#waiters.get(effect.rfcHash)?.resolve(this.#grantToJson(effect));
+        this.#waiters.get(effect.rfcHash)?.resolve(effect);
         break;
       case "rfc-refused": {
         const { code, message, advice } = effect.refusal;
@@ -96,14 +115,30 @@ export class RfcDesk {
     }
   }
 
-  #grantToJson(granted: Extract<Effect, { type: "ticket-granted" }>): Record<string, unknown> {
-    const { signature } = this.#edge.sign(ticketType, granted.ticket);
-    return {
-      sessionId: granted.sessionId,
-      ticket: { message: messageToJson(ticketType, granted.ticket), signature },
-      offer: signedToJson(offerType, granted.offer),
-      accept: signedToJson(acceptType, granted.accept),
-      why: granted.why,
-    };
+  async #grantText({ sessionId, ticket, offer, accept, why }: TicketGranted): Promise<string> {
+    // The Session's id is the Ticket's digest.
+    const signature = await this.#edge.signDigest(fromHex(sessionId));
+    const message = JSON.stringify(messageToJson(ticketType, ticket));
+    let offerText = this.#offerTexts.get(offer);
+    if (offerText === undefined) {
+      offerText = textOf(offerType, offer);
+      this.#offerTexts.set(offer, offerText);
+    }
+    return (
+      `{"sessionId":"${sessionId}","ticket":{"message":${message},"signature":"${signature}"},` +
+      `"offer":${offerText},"accept":${textOf(acceptType, accept)},"why":${JSON.stringify(why)}}`
+    );
   }
+}
+
+function textOf<F extends Fields>(type: MessageType<F>, signed: Signed<ValuesOf<F>>): string {
+  return JSON.stringify(signedToJson(type, signed));
+}
+
+/** The wish beside an RFC; throws `message-invalid` unless it is the one that the RFC signs. */
+function wishOf(json: unknown, wishHash: Hex): RoutingWish | null {
+  const source = (json as { readonly wish?: unknown } | null)?.wish;
+  const wish = source === undefined ? undefined : routingWishFromJson(source);
+  if (routingWishHash(wish) === wishHash) return wish ?? null;
+  throw new LakeError("message-invalid", "The RFC's wishHash is not that of the wish beside it.");
 }

@@ -12,13 +12,18 @@ export interface RouterFlags {
   readonly posterKeyFile: string | undefined;
   readonly logFile: string | undefined;
   readonly requestsPerSecondMax: number;
+  /** Where the public record is kept for queries; undefined: SQLite in the data folder. */
+  readonly databaseUrl: string | undefined;
+  readonly rebuildsProjection: boolean;
 }
 
 /** How the Router's process is called. */
 const routerUsage = [
   "Usage: node router/src/main.ts --deployment <file.json> --data-dir <folder> --account <address>",
   "         [--host 127.0.0.1] [--port 8788] [--poster-key-file <file>] [--log-file <file>]",
-  "         [--requests-per-second 200]   per address",
+  "         [--requests-per-second 200]   per address, and per signing key",
+  "         [--database-url postgres://…]  for queries; SQLite in <folder> unless told otherwise",
+  "         [--rebuild-projection]         make the tables of that database anew",
   "The signing key is made in <folder>/signing-key; register its address for the account.",
 ].join("\n");
 
@@ -49,6 +54,8 @@ export function readRouterFlags(args: readonly string[]): RouterFlags {
     posterKeyFile: values["poster-key-file"],
     logFile: values["log-file"],
     requestsPerSecondMax: perSecond,
+    databaseUrl: values["database-url"],
+    rebuildsProjection: values["rebuild-projection"],
   };
 }
 
@@ -64,6 +71,8 @@ function parse(args: readonly string[]) {
         account: { type: "string" },
         "poster-key-file": { type: "string" },
         "log-file": { type: "string" },
+        "database-url": { type: "string" },
+        "rebuild-projection": { type: "boolean", default: false },
         "requests-per-second": {
           type: "string",
           default: String(routerLimits.requestsPerSecondMax),

@@ -82,6 +82,7 @@ describe("a Router on real sockets with a simulated chain", () => {
     ipfs = new IpfsNode({ dataDir: folder });
     await ipfs.start();
     node = new RouterNode({
+      databaseUrl: `sqlite:${folder}/projection.db`,
       ...{ deployment, dataDir: folder, account: router, signingKey: routerKey, ipfs, clock },
       host: "127.0.0.1",
       port: 0,
@@ -173,10 +174,17 @@ describe("a Router on real sockets with a simulated chain", () => {
     assert.equal(report.records, 1);
     const answer = await fetch(`${url}/v1/epochs/${epoch}/records`);
     const lines = (await answer.text()).trim().split("\n");
-    const records = lines.map((line) => JSON.parse(line) as SessionRecord);
+    const records = lines
+      .map((line) => JSON.parse(line) as SessionRecord & { readonly kind?: string })
+      .filter(({ kind }) => kind === undefined);
     assert.equal(recordRootOf(records), report.recordRoot);
     const filed = await fetch(`${ipfs.gatewayUrl}/ipfs/${report.recordCid ?? ""}?format=raw`);
     assert.equal(await filed.text(), `${lines.join("\n")}\n`);
+
+    await until(async () => {
+      const page = (await get(`/v1/records?epoch=${epoch}`)) as { records: SessionRecord[] };
+      return page.records.length === records.length;
+    });
 
     // Charge 1100: net of the 1% fee 1089, of which the Provider's share is 1000 in 1100.
     const proof = (await get(`/v1/credits/${account("c")}`)) as CreditProof;

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import {
   type Address,
@@ -15,6 +16,7 @@ import {
   nativeSignatures,
   serveHttp,
   signerFromKey,
+  SignatureThreads,
 } from "@lake-travis/platform";
 import type { IpfsNode } from "@lake-travis/registry";
 import { ChainFollower } from "./chain-follower.ts";
@@ -22,9 +24,14 @@ import type { Effect } from "./core/events.ts";
 import { DurableMachine } from "./durable-machine.ts";
 import { Edge } from "./edge.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { Gate } from "./http/gate.ts";
+import { RfcDoor } from "./http/rfc-door.ts";
+import { RfcSockets } from "./http/rfc-socket.ts";
 import { createRouterApp, type RouterApp } from "./http/router-app.ts";
 import { routerLimits } from "./limits.ts";
 import { Metrics } from "./metrics.ts";
+import { ProjectionThread } from "./projection/projection-thread.ts";
+import { Projector } from "./projection/projector.ts";
 import { ProviderCaller } from "./provider-caller.ts";
 import { openRecordArchive } from "./record-archive.ts";
 import { RfcDesk } from "./rfc-desk.ts";
@@ -50,6 +57,12 @@ export interface RouterOptions {
   readonly logger: Logger;
   /** Requests a second from one address; the limit's default unless told otherwise. */
   readonly requestsPerSecondMax?: number;
+  /** The projection's database: `sqlite:<path>` or `postgres://…`. */
+  readonly databaseUrl: string;
+  /** Makes the projection's tables anew. */
+  readonly rebuildsProjection?: boolean;
+  /** Threads for signatures; as many as there are cores beside this one's unless told otherwise. */
+  readonly signatureThreads?: number;
 }
 
 /** What a running Router tells about itself. */
@@ -66,6 +79,10 @@ interface Parts {
   readonly heartbeats: Heartbeats;
   readonly settler: Settler;
   readonly server: HttpServer;
+  readonly sockets: RfcSockets;
+  readonly signatures: SignatureThreads;
+  readonly projection: ProjectionThread;
+  readonly projector: Projector;
 }
 
 /** A Router: matches Users with Providers, meters, records, settles. */
@@ -106,7 +123,11 @@ export class RouterNode implements Startable {
       logger,
       now: clock.now(),
     });
-    const edge = new Edge(domainOf(deployment), nativeSignatures, signer);
+    const signatures = new SignatureThreads({
+      privateKey: this.#options.signingKey,
+      threads: this.#options.signatureThreads ?? defaultSignatureThreads(),
+    });
+    const edge = new Edge(domainOf(deployment), nativeSignatures, signer, signatures);
     const caller = new ProviderCaller(machine, edge, clock, logger);
     const desk = new RfcDesk(machine, edge, clock, caller);
     const heartbeats = new Heartbeats(machine, edge, clock);
@@ -117,15 +138,30 @@ export class RouterNode implements Startable {
       metrics.countEffect(effect);
       logEffect(logger, effect);
     });
+    const { requestsPerSecondMax = routerLimits.requestsPerSecondMax } = this.#options;
+    const gate = new Gate({ clock, logger, metrics, requestsPerSecondMax });
+    const door = new RfcDoor(gate, desk, metrics);
+    const { databaseUrl, rebuildsProjection = false } = this.#options;
+    const projection = new ProjectionThread({ url: databaseUrl, shard: 0 });
+    const projector = new Projector({ projection, archive, shard: 0, clock, logger });
     const app = createRouterApp({
-      ...{ machine, edge, desk, heartbeats, archive, metrics, clock, logger },
-      requestsPerSecondMax: this.#options.requestsPerSecondMax ?? routerLimits.requestsPerSecondMax,
+      ...{ machine, edge, door, heartbeats, archive, metrics, clock },
+      publicRecord: projection,
+      isProjectionUp: () => projector.isUp,
     });
-    const server = await this.#listen(app).catch(async (error: unknown) => {
+    const sockets = new RfcSockets(door);
+    const server = await this.#listen(app, door, sockets).catch(async (error: unknown) => {
+      sockets.close();
+      await projection.close();
+      await signatures.close();
       await machine.close();
       throw error;
     });
-    this.#parts = { machine, desk, caller, heartbeats, settler, server };
+    projector.start(rebuildsProjection);
+    this.#parts = {
+      ...{ machine, desk, caller, heartbeats, settler, server, sockets, signatures },
+      ...{ projection, projector },
+    };
     this.#loops = this.#runLoops(this.#parts);
   }
 
@@ -135,15 +171,19 @@ export class RouterNode implements Startable {
     if (parts === undefined || this.#stopping.signal.aborted) return;
     this.#stopping.abort();
     parts.desk.stop();
+    parts.sockets.close();
     await parts.server.close();
     await this.#loops;
     await parts.caller.close();
+    await parts.projector.stop();
+    await parts.projection.close();
     await parts.machine.close();
+    await parts.signatures.close();
   }
 
-  #listen(app: RouterApp): Promise<HttpServer> {
+  #listen(app: RouterApp, door: RfcDoor, sockets: RfcSockets): Promise<HttpServer> {
     const { host, port } = this.#options;
-    return serveHttp({ fetch: app, host, port });
+    return serveHttp({ fetch: app, raw: door.raw, upgrade: sockets.upgrade, host, port });
   }
 
   async #runLoops({ machine, heartbeats, settler }: Parts): Promise<void> {
@@ -172,6 +212,10 @@ export class RouterNode implements Startable {
     const settling = repeat(clock, routerLimits.settleMs, signal, () => settler.run());
     await Promise.all([following, timers, settling]);
   }
+}
+
+function defaultSignatureThreads(): number {
+  return Math.min(routerLimits.signatureThreadsMax, Math.max(1, availableParallelism() - 1));
 }
 
 async function repeat(

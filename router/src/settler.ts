@@ -1,7 +1,8 @@
 /*
- * Once an epoch is over and all its Sessions have their Records: computes the settlement, writes
- * the Records where everybody can fetch them, signs, and posts in one transaction. One settlement
- * is pending at a time, so epochs that end meanwhile go into the next one together.
+ * Once an epoch is over and all its Sessions have their Records: has them judged, computes the
+ * settlement, files the Records where everybody can fetch them, signs, and posts in one
+ * transaction. One settlement is pending at a time, so epochs that end meanwhile go into the next
+ * one together.
  *
  * What was signed is journalled before it is posted, and posted again after a crash. A second one
  * for the same epoch is never signed: that would be equivocation, and slashed.
@@ -11,22 +12,26 @@ import {
   type Hex,
   LakeError,
   messageHash,
-  recordLine,
   type RouterChain,
+  rulesOfSettlement,
   sealOf,
   sealsHashOf,
   sealType,
-  type SessionRecord,
   type Settlement,
   settlementOf,
   settlementType,
   zeroBytes32,
 } from "@lake-travis/protocol";
 import type { Logger } from "@lake-travis/platform";
-import { balancesUpTo, isClosed, recordsUpTo } from "./core/settling.ts";
+import { dueCollections } from "./collection.ts";
+import { isSettleable } from "./core/judging.ts";
+import { balancesUpTo, unsettledLedgers } from "./core/settling.ts";
+import type { Ledger } from "./core/state.ts";
 import type { DurableMachine } from "./durable-machine.ts";
 import type { Edge } from "./edge.ts";
+import { judgeNextEpoch, newestBaseline } from "./epoch-court.ts";
 import { routerLimits } from "./limits.ts";
+import { PublicFile } from "./public-file.ts";
 import type { RecordArchive } from "./record-archive.ts";
 
 /** What a {@link Settler} works with. */
@@ -43,6 +48,8 @@ export interface SettlerParts {
 export class Settler {
   readonly #parts: SettlerParts;
   #running: Promise<void> | undefined;
+  /** The final epoch whose debits were booked; a restart looks again, which costs nothing. */
+  #collectedFor = -1;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
@@ -58,8 +65,11 @@ export class Settler {
 
   async #runOnce(): Promise<void> {
     try {
+      await this.#spill();
+      await this.#judge();
       if (this.#parts.machine.state.settling !== null) await this.#post();
       else await this.#sign();
+      await this.#collect();
     } catch (error) {
       const code = error instanceof LakeError ? error.code : "internal";
       const message = error instanceof Error ? error.message : String(error);
@@ -67,17 +77,54 @@ export class Settler {
     }
   }
 
+  /** Takes Records out of the memory as soon as they are many. */
+  async #spill(): Promise<void> {
+    const { machine, archive } = this.#parts;
+    for (const [epoch, ledger] of [...machine.state.ledgers]) {
+      const count = ledger.records.length;
+      if (count < routerLimits.recordsInMemoryMax) continue;
+      const bytes = await archive.spill(
+        epoch,
+        ledger.spilled.bytes,
+        ledger.records.slice(0, count),
+      );
+      await machine.submit({ type: "records-spilled", epoch, count, bytes });
+    }
+  }
+
+  /** Once for each final settlement: books debits on chain before claims run out of float. */
+  async #collect(): Promise<void> {
+    const { machine, chain, logger } = this.#parts;
+    const { finalEpoch } = machine.state;
+    if (finalEpoch === this.#collectedFor) return;
+    for (const { number, leaf } of dueCollections(machine.state)) {
+      const { transaction, gasUsed } = await chain.collect(number, leaf);
+      logger.info({ deposit: number, transaction, gasUsed }, "DepositCollected");
+    }
+    this.#collectedFor = finalEpoch;
+  }
+
+  async #judge(): Promise<void> {
+    const { machine, archive, logger } = this.#parts;
+    for (const event of await judgeNextEpoch(machine.state, archive)) {
+      await machine.submit(event);
+      const { epoch, from, judged } = event;
+      if (event.isLast) logger.info({ epoch, against: from + judged.length }, "EpochJudged");
+    }
+  }
+
   async #sign(): Promise<void> {
-    const { machine, chain, edge } = this.#parts;
+    const { machine, chain, edge, archive } = this.#parts;
     const { state } = machine;
     const epoch = state.openEpoch - 1;
-    if (epoch <= state.signedEpoch || epoch < 0 || !isClosed(state, epoch)) return;
+    if (epoch <= state.signedEpoch || epoch < 0 || !isSettleable(state, epoch)) return;
+    const ledgers = unsettledLedgers(state, epoch);
     const idle = epoch - Math.max(state.finalEpoch, state.firstEpoch);
-    const records = recordsUpTo(state, epoch);
-    if (records.length === 0 && idle < routerLimits.idleEpochsMax) return;
+    if (ledgers.every(([, ledger]) => isQuiet(ledger)) && idle < routerLimits.idleEpochsMax) return;
     const { pending, final } = await chain.settlementState();
     if (pending !== null) return;
-    const settlement = await this.#compute(epoch, records, final?.hash ?? zeroBytes32);
+    await archive.forget(state.finalEpoch);
+    const settlement = await this.#compute(epoch, ledgers, final?.hash ?? zeroBytes32);
     const { signature } = edge.sign(settlementType, settlement.message);
     const hash = messageHash(edge.separator, settlementType, settlement.message);
     await machine.submit({
@@ -92,23 +139,22 @@ export class Settler {
 
   async #compute(
     epoch: number,
-    records: readonly SessionRecord[],
+    ledgers: readonly (readonly [number, Ledger])[],
     previous: Hex,
   ): Promise<{ readonly message: Settlement; readonly cid: string | null }> {
     const { machine, edge, archive, router } = this.#parts;
     const { state } = machine;
     const balances = balancesUpTo(state, epoch);
-    const filed = await archive.put(
-      epoch,
-      records.map((record) => `${recordLine(record)}\n`),
-    );
-    const seal = sealOf({ epoch, router, records });
+    const { baselineHash } = state;
+    const baseline = await newestBaseline(state, archive);
+    const facts = { epoch, previous, rules: rulesOfSettlement, baseline };
+    const file = new PublicFile({ state, archive, ledgers, balances, ...facts });
+    const filed = await archive.publish(epoch, file.lines());
+    const { root: recordRoot, count } = file.records;
+    const seal = sealOf({ epoch, router, recordsRoot: recordRoot, count });
     const message = settlementOf({
-      epoch,
-      round: 0,
-      previous,
-      balances,
-      records,
+      ...{ epoch, round: 0, previous, balances, recordRoot, baselineHash },
+      rules: rulesOfSettlement,
       recordCid: filed?.digest ?? zeroBytes32,
       sealsHash: sealsHashOf([messageHash(edge.separator, sealType, seal)]),
       debitSecret: state.secret,
@@ -140,4 +186,9 @@ export class Settler {
       await machine.submit({ type: "settlement-abandoned", hash });
     }
   }
+}
+
+/** Whether an epoch has nothing that anybody waits for. */
+function isQuiet({ records, spilled, credits, debits }: Ledger): boolean {
+  return records.length + spilled.count + credits.size + debits.size === 0;
 }

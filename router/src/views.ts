@@ -1,6 +1,8 @@
 /* What the Router tells about its state, in the JSON forms of the protocol's `api.ts`. */
 import {
+  ageingPeriod,
   type Address,
+  type ConductReport,
   type CreditProof,
   creditTreeOf,
   type CreditTree,
@@ -17,9 +19,10 @@ import {
   type SessionState,
   signedToJson,
 } from "@lake-travis/protocol";
-import { payeesOf } from "./core/matching.ts";
+import { payeesOf } from "./core/candidates.ts";
 import { purseOf } from "./core/money.ts";
 import { commitmentOf } from "./core/settling.ts";
+import { isSuspended } from "./core/suspension.ts";
 import type { RouterState, SettledBalances } from "./core/state.ts";
 
 /** `GET /v1/status`. */
@@ -80,14 +83,21 @@ export function rfcStateOf(state: RouterState, hash: Hex): Record<string, unknow
   }
   if (pending.phase === "asking") return { state: "asking", reason: "a Provider is being asked" };
   const line = state.lines.get(pending.digest) ?? [];
-  const place = line.findIndex(({ rfcHash }) => rfcHash === hash) + 1;
+  const index = line.findIndex(({ rfcHash }) => rfcHash === hash);
+  const arrival = line[index]?.arrival ?? 0;
+  const older = line.filter((other) => other.arrival < arrival).length;
   return {
     state: "waiting",
-    place,
+    place: index + 1,
     waiting: line.length,
     since: pending.arrivedAt,
     deadline: pending.rfc.message.deadline,
-    reason: "every slot that fits is taken; Users with more MOR are before you",
+    reason:
+      index === 0
+        ? "every slot that fits is taken; yours is the next slot that frees"
+        : "every slot that fits is taken; Users with more MOR, or who came earlier, are before you",
+    // However many come after it: every so many-th slot goes to who has waited longest.
+    servedWithinSlots: ageingPeriod * (older + 1),
   };
 }
 
@@ -107,11 +117,15 @@ export function sessionOf(state: RouterState, sessionId: Hex): SessionState {
       endedBy: isClosing ? session.endedBy : null,
       endReason: isClosing ? session.endReason : null,
       successor: session.successor,
+      isFinal: false,
     };
   }
   if (ended === undefined) throw new LakeError("session-unknown", "No such Session is known.");
   const { charge, ...rest } = ended;
-  return { sessionId, state: "ended", ...rest, charge: charge.toString() };
+  const isHeld = state.held.has(sessionId);
+  const isFinal = ended.epoch <= state.judgedEpoch && !isHeld;
+  const known = isHeld ? null : charge.toString();
+  return { sessionId, state: "ended", ...rest, charge: known, isFinal };
 }
 
 /** `GET /v1/epochs/:epoch`; throws `content-missing`. */
@@ -120,8 +134,21 @@ export function epochReportOf(state: RouterState, epoch: number): EpochReport {
   if (report === undefined) {
     throw new LakeError("content-missing", `This Router knows nothing of epoch ${epoch}.`);
   }
-  const { settlementEpoch: _, ...rest } = report;
-  return { epoch, ...rest };
+  const { settlementEpoch: _, budget, ...rest } = report;
+  return { epoch, ...rest, budget: budget.toString() };
+}
+
+/** `GET /v1/conduct/:account`: what speaks against a party, with reasons. */
+export function conductOf(state: RouterState, account: Address): ConductReport {
+  const conduct = state.conducts.get(account);
+  const findings = conduct?.findings ?? [];
+  return {
+    account,
+    sessions: conduct?.sessions ?? 0,
+    faults: conduct?.faults ?? 0,
+    suspendedUntil: isSuspended(state, account) ? (conduct?.suspendedUntil ?? null) : null,
+    findings: findings.map(({ other: _, ...told }) => told),
+  };
 }
 
 /** Trees are built once per settlement, whose balances never change any more. */

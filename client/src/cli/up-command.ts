@@ -1,104 +1,131 @@
-import { Command, Option } from "commander";
-import { LakeError, parseMor, weiPerSecondDown } from "@lake-travis/protocol";
-import {
-  createLogger,
-  nativeSignatures,
-  openDataFolder,
-  readKey,
-  runUntilStopped,
-  signerFromKey,
-  systemClock,
-  systemRandom,
-} from "@lake-travis/platform";
-import { createNodeDirectory } from "@lake-travis/platform/chain";
-import { type LakeOptions, openChain } from "./lake-context.ts";
-import { LakeClient } from "../lake-client.ts";
+import { createHash } from "node:crypto";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { type Hex, LakeError, parseMor, toHex } from "@lake-travis/protocol";
+import { openDataFolder, runUntilStopped, systemRandom } from "@lake-travis/platform";
+import type { EndpointKey } from "../ledger/spend-guard.ts";
+import type { WalletPlace } from "../wallet/open-wallet.ts";
+import type { LakeContext } from "./lake-context.ts";
+import { openNode } from "./open-node.ts";
+import { forgetEndpoint, noteEndpoint } from "./running-endpoint.ts";
+import type { UserPlace } from "./user-place.ts";
 
 interface UpOptions {
-  readonly router: string;
-  readonly host: string;
-  readonly port: number;
-  readonly maxPrice: string;
-  readonly epochLimit: string;
-  readonly debitCeiling: string;
-  readonly idle: number;
+  readonly router?: string;
+  readonly host?: string;
+  readonly port?: number;
+  readonly maxPrice?: string;
+  readonly epochLimit?: string;
+  readonly debitCeiling?: string;
+  readonly idle?: number;
   readonly logFile?: string;
 }
 
-/** A Delegation lasts a month; losing its key can cost at most its limits meanwhile. */
-const delegationLifetimeMs = 30 * 86_400_000;
-
 /** `lake up`: the local OpenAI endpoint. */
-export function createUpCommand(lake: Command): Command {
+export function createUpCommand(context: LakeContext, lake: Command): Command {
   return new Command("up")
-    .description("Serve the local OpenAI-compatible endpoint and pay Sessions for it.")
-    .requiredOption("--router <url>", "the Router to ask")
-    .option("--host <address>", "address to listen on", "127.0.0.1")
-    .addOption(portOption())
-    .option("--max-price <MOR>", "highest whole price in MOR an hour", "2")
-    .option("--epoch-limit <MOR>", "most that may be spent in one epoch, allowance included", "5")
-    .option("--debit-ceiling <MOR>", "most that may ever be taken from the deposit", "5")
-    .option("--idle <seconds>", "close a Session after so long without a request", Number, 20)
+    .description("serve the local OpenAI-compatible endpoint and pay Sessions for it")
+    .option("--router <url>", "the Router to ask")
+    .option("--host <address>", "address to listen on (127.0.0.1)")
+    .addOption(new Option("--port <port>", "port to listen on (8787)").argParser(wholeNumber))
+    .option("--max-price <MOR>", "highest whole price in MOR an hour (2)")
+    .option("--epoch-limit <MOR>", "most to spend in one epoch, allowance included (5)")
+    .option("--debit-ceiling <MOR>", "most that may ever be taken from the deposit (5)")
+    .addOption(
+      new Option("--idle <seconds>", "close an unused Session after (20)").argParser(wholeNumber),
+    )
     .option("--log-file <file>", "write the log there instead of to standard error")
-    .addHelpText("after", `\nExample:\n  ${example}`)
-    .action((options: UpOptions) =>
-      runUntilStopped(() => up({ ...lake.opts<LakeOptions>(), ...options })),
-    );
+    .addHelpText("after", examples)
+    .action((options: UpOptions) => {
+      if (options.router !== undefined) lake.setOptionValue("router", options.router);
+      return runUntilStopped(() => up(context, options));
+    });
 }
 
-const example =
-  "lake --wallet-key-file wallet.key --data-dir ~/.lake-travis/client " +
-  "up --router http://127.0.0.1:8786";
+const examples = `
+Examples:
+  lake up
+  lake up --port 9000 --max-price 0.5
+  lake --wallet-key-file wallet.json --passphrase-file passphrase.txt up --host 0.0.0.0
 
-function portOption(): Option {
-  return new Option("--port <port>", "port to listen on").argParser(Number).default(8787);
-}
+Then point any OpenAI client at http://127.0.0.1:8787/v1.`;
 
-function walletKeyFileOf({ walletKeyFile }: LakeOptions): string {
-  if (walletKeyFile !== undefined) return walletKeyFile;
-  throw new LakeError("argument-invalid", "A wallet has to sign a Delegation once.", {
-    advice: "Name its key with --wallet-key-file before the command.",
-  });
+function wholeNumber(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a whole number.");
 }
 
 async function up(
-  options: UpOptions & LakeOptions,
+  context: LakeContext,
+  options: UpOptions,
 ): Promise<{ stop(): Promise<void>; ready: Record<string, unknown> }> {
-  const folder = await openDataFolder(options.dataDir);
-  const chain = await openChain(options.deployment);
-  const { deployment } = chain;
-  const logger = createLogger({
-    name: "client",
-    ...(options.logFile === undefined ? {} : { file: options.logFile }),
-  });
-  const client = new LakeClient({
-    deployment,
-    dataDir: folder.path,
-    routerUrl: options.router,
-    host: options.host,
-    port: options.port,
-    idleMs: options.idle * 1000,
-    maxWeiPerSecond: weiPerSecondDown(parseMor(options.maxPrice)),
-    allowed: {
-      epochLimit: parseMor(options.epochLimit),
-      debitCeiling: parseMor(options.debitCeiling),
-      lifetimeMs: delegationLifetimeMs,
+  const place = context.place();
+  const folder = await openDataFolder(place.dataDir);
+  const { config } = place;
+  const mor = (text: string | undefined): bigint | undefined =>
+    text === undefined ? undefined : parseMor(text);
+  const own = config.keys === undefined || config.keys.length === 0 ? undefined : ownKey();
+  const wishes = {
+    listen: {
+      host: options.host ?? config.host ?? "127.0.0.1",
+      port: options.port ?? config.port ?? 8787,
     },
-    wallet: () => signerFromKey(readKey(walletKeyFileOf(options))),
-    clock: systemClock,
-    random: systemRandom,
-    signatures: nativeSignatures,
-    directory: createNodeDirectory(chain),
-    logger,
-  });
-  await client.start();
-  process.stdout.write(`OpenAI endpoint: ${client.endpoint}\n`);
-  return {
-    ready: { endpoint: client.endpoint },
-    stop: async () => {
-      await client.stop();
-      chain.close();
-      folder.close();
-    },
+    keys: own === undefined ? [] : [own.key],
+    ...given("maxPrice", mor(options.maxPrice)),
+    ...given("epochLimit", mor(options.epochLimit)),
+    ...given("debitCeiling", mor(options.debitCeiling)),
+    ...given("idleSeconds", options.idle),
+    ...given("logFile", options.logFile),
   };
+  try {
+    const node = await openNode(context, wishes);
+    const { endpoint } = node.client;
+    noteEndpoint(folder.path, {
+      pid: process.pid,
+      endpoint,
+      router: node.routerUrl,
+      deployment: place.deploymentPath,
+      wallet: walletIf(place),
+      bearer: own?.bearer ?? null,
+    });
+    process.stdout.write(`OpenAI endpoint: ${endpoint}\n`);
+    const stop = async (): Promise<void> => {
+      forgetEndpoint(folder.path);
+      await node.stop();
+      await context.close();
+      folder.close();
+    };
+    return { ready: { endpoint }, stop };
+  } catch (error) {
+    await context.close();
+    folder.close();
+    throw error;
+  }
+}
+
+/** This machine's own commands get a key of their own, so that they need none by hand. */
+function ownKey(): { readonly bearer: string; readonly key: EndpointKey } {
+  const bearer = `lk-${toHex(systemRandom.bytes(24)).slice(2)}`;
+  return { bearer, key: { name: "lake", sha256: bearerHash(bearer) } };
+}
+
+/** What is kept of a bearer key. */
+export function bearerHash(bearer: string): Hex {
+  return toHex(createHash("sha256").update(bearer).digest());
+}
+
+function walletIf(place: UserPlace): WalletPlace | null {
+  try {
+    return place.wallet();
+  } catch (error) {
+    // A Delegation that still holds needs no wallet.
+    if (error instanceof LakeError && error.code === "wallet-missing") return null;
+    throw error;
+  }
+}
+
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  return value === undefined ? {} : ({ [name]: value } as Partial<Record<Name, Value>>);
 }

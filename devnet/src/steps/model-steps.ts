@@ -35,7 +35,7 @@ export async function publishStep(place: Workplace, chain: ChainClient): Promise
     const { ready } = await network.startBuilder(actors.builder);
     gatewayUrl = String(ready["gatewayUrl"]);
     network.noteDeployment({ holders: [gatewayUrl] });
-    const digest = String(ready["manifestDigest"]);
+    const { [localTerms.model]: digest = "" } = ready["manifestDigests"] as Record<string, string>;
     const resolved = (await chain.read("modelRegistry", "resolve", [name, tag, 0])) as {
       manifestDigest: Hex;
       builder: string;
@@ -52,13 +52,21 @@ export async function publishStep(place: Workplace, chain: ChainClient): Promise
 }
 
 /** The Router has read the chain; returns its URL. */
-export async function routerStep(place: Workplace, chain: ChainClient): Promise<string> {
+export async function routerStep(
+  place: Workplace,
+  chain: ChainClient,
+  builderGateway: string,
+): Promise<string> {
   let url = "";
   await place.printer.step("router", async () => {
     const { actors, network } = place;
     const { ready } = await network.startRouter(actors.router, actors.poster);
     url = String(ready["url"]);
-    network.noteDeployment({ routers: [url] });
+    // The Router holds the Records' files, as the Builder holds the models'.
+    network.noteDeployment({
+      routers: [url],
+      holders: [builderGateway, String(ready["gatewayUrl"])],
+    });
     const router = createRouterClient(url);
     const status = await router.status();
     await router.stop();
@@ -82,7 +90,8 @@ export async function providersStep(
     await place.printer.step(name, async () => {
       const weiPerSecond = localTerms.providerWeiPerSecond[name];
       const actor = place.actors[name];
-      const { ready } = await place.network.startProvider(actor, { ...terms, weiPerSecond });
+      const models = [{ model: localTerms.model, weiPerSecond }, ...alsoServedBy(name)];
+      const { ready } = await place.network.startProvider(actor, { ...terms, models });
       const { milliTps = 0, loadMs = 0 } = (ready["offers"] as MadeOffer[])[0] ?? {};
       const fetchedBytes = Number(ready["fetchedBytes"]);
       const modelBytes = Number(ready["modelBytes"]);
@@ -115,7 +124,8 @@ export async function offersStep(
   await place.printer.step("offers", async () => {
     offers = await until("both Offers are listed", 15_000, async () => {
       const listed = await router.offers();
-      return listed.length === 2 ? listed : undefined;
+      const wanted = listed.filter(({ offer }) => offer.message.model === localTerms.model);
+      return wanted.length === 2 ? wanted : undefined;
     });
     const chain = connectChain(readDeployment(place.network.deploymentPath));
     const separator = domainSeparatorOf(domainOf(chain.deployment));
@@ -135,6 +145,11 @@ export async function offersStep(
     };
   });
   return offers;
+}
+
+function alsoServedBy(name: string): { readonly model: string; readonly weiPerSecond: bigint }[] {
+  if (name !== "provider-2") return [];
+  return [{ model: localTerms.classifier, weiPerSecond: localTerms.classifierWeiPerSecond }];
 }
 
 interface MadeOffer {

@@ -65,12 +65,12 @@ export async function grantStep(
     ]);
     const answer = await fetch(`${parts.endpoint}/models`);
     const { data } = (await answer.json()) as { data: { id: string }[] };
-    const [model] = data;
-    verify(model !== undefined, "the endpoint lists the model");
+    const names = data.map(({ id }) => id);
+    verify(names.includes(modelName), "the endpoint lists the model");
     const spendable = `${formatMorShort(budget)} MOR`;
     return {
-      line: `Network ready: ${model.id} offered, budget of this epoch ${spendable}`,
-      figures: { budgetWei: budget.toString(), model: model.id },
+      line: `Network ready: ${names.join(" and ")} offered, budget of this epoch ${spendable}`,
+      figures: { budgetWei: budget.toString(), models: names.join(" ") },
     };
   });
   return baseline as unknown as Baseline;

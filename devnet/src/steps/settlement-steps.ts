@@ -62,7 +62,10 @@ export async function recordStep(
     const answer = await fetch(`${routerUrl}/v1/epochs/${ended.epoch}/records`);
     const text = await answer.text();
     const lines = text.split("\n").filter((line) => line !== "");
-    records = lines.map((line) => JSON.parse(line) as SessionRecord);
+    // Lines with a kind stand behind the Records and are none.
+    records = lines
+      .map((line) => JSON.parse(line) as SessionRecord & { readonly kind?: string })
+      .filter(({ kind }) => kind === undefined);
     const record = records.find(({ sessionId }) => sessionId === ended.sessionId);
     verify(record !== undefined, "the Session is in the Records");
     verify(record.seconds === ended.seconds, "the Record has the seconds that were charged");

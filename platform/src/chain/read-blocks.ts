@@ -195,6 +195,12 @@ const decoders: Readonly<Record<string, Decoder>> = {
   }),
   "computeContract.Deposited": depositChanged,
   "computeContract.Withdrawn": depositChanged,
+  "computeContract.SessionPaidByHatch": depositChanged,
+  "computeContract.Collected": (args) => ({
+    type: "deposit-collected",
+    number: args["number"] as bigint,
+    collected: args["collected"] as bigint,
+  }),
   "computeContract.WithdrawalAnnounced": (args) => ({
     type: "withdrawal-announced",
     number: args["number"] as bigint,

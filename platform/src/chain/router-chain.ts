@@ -29,6 +29,7 @@ export function createRouterChain(chain: ChainClient, poster: ChainSender): Rout
       });
       return poster.send("computeContract", "settle", [settlement, compact]);
     },
+    collect: (number, leaf) => poster.send("computeContract", "collect", [number, leaf]),
   };
 }
 

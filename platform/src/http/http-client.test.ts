@@ -91,4 +91,27 @@ describe("createHttpClient", () => {
       hasCode("router-unreachable"),
     );
   });
+
+  it("takes a connection that was made in advance, also while it is being made", async () => {
+    const pinnedFingerprint = certificate.fingerprint;
+    const url = `https://127.0.0.1:${tls.port}/`;
+    for (const ms of [0, 5, 100]) {
+      const http = createHttpClient({ unreachable: "provider-unreachable", pinnedFingerprint });
+      http.warm(url);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      const answer = await http.json("POST", url, { ms }, { timeoutMs: 2_000 });
+      assert.deepEqual(answer, { got: { ms } });
+      await http.close();
+    }
+  });
+
+  it("warms nothing for a wrong certificate", async () => {
+    const pinnedFingerprint: Hex = `0x${"00".repeat(32)}`;
+    const url = `https://127.0.0.1:${tls.port}/`;
+    const http = createHttpClient({ unreachable: "provider-unreachable", pinnedFingerprint });
+    http.warm(url);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await assert.rejects(http.json("POST", url, {}), hasCode("provider-unreachable"));
+    await http.close();
+  });
 });

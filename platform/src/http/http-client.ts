@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Agent, buildConnector, request } from "undici";
 import { type ErrorCode, errorFromBody, type Hex, LakeError, toHex } from "@lake-travis/protocol";
@@ -28,6 +29,8 @@ export interface HttpClient {
     body: unknown,
     options?: CallOptions,
   ): Promise<StreamedAnswer>;
+  /** Connects to a peer in advance; the next call that needs a connection takes it. */
+  warm(url: string): void;
   close(): Promise<void>;
 }
 
@@ -44,8 +47,11 @@ export function createHttpClient(options: {
   readonly pinnedFingerprint?: Hex;
 }): HttpClient {
   const { pinnedFingerprint, unreachable } = options;
+  const connections = createConnections(
+    pinnedFingerprint === undefined ? buildConnector({}) : pinnedConnector(pinnedFingerprint),
+  );
   const agent = new Agent({
-    ...(pinnedFingerprint === undefined ? {} : { connect: pinnedConnector(pinnedFingerprint) }),
+    connect: connections.connect,
     keepAliveTimeout: 30_000,
     bodyTimeout: 0,
     headersTimeout: 0,
@@ -81,7 +87,71 @@ export function createHttpClient(options: {
       if (answer.status >= 400) throw errorFromBody(json, answer.status, unreachable);
       return json;
     },
-    close: () => agent.destroy(),
+    warm: connections.warm,
+    close: async () => {
+      connections.close();
+      await agent.destroy();
+    },
+  };
+}
+
+/** A connection that nobody took by then is of no use: the peer will have closed it. */
+const warmMsMax = 4_000;
+
+interface Warm {
+  socket: Socket | undefined;
+  /** A call that came while the connection was being made. */
+  taker: buildConnector.Callback | undefined;
+}
+
+/** A connector with a store of connections that were made in advance. */
+function createConnections(connect: buildConnector.connector): {
+  readonly connect: buildConnector.connector;
+  readonly warm: (url: string) => void;
+  readonly close: () => void;
+} {
+  const ready = new Map<string, Warm>();
+  const drop = (origin: string, warm: Warm): void => {
+    if (ready.get(origin) === warm) ready.delete(origin);
+    warm.socket?.destroy();
+  };
+  return {
+    connect: (options, callback) => {
+      const origin = `${options.protocol}//${options.host ?? ""}`;
+      const warm = ready.get(origin);
+      ready.delete(origin);
+      if (warm === undefined || warm.socket?.destroyed === true) connect(options, callback);
+      else if (warm.socket === undefined) warm.taker = callback;
+      else {
+        const { socket } = warm;
+        socket.removeAllListeners("error").removeAllListeners("close");
+        // Warning: undici waits for ever for a connector that answers before it returns.
+        queueMicrotask(() => callback(null, socket));
+      }
+    },
+    warm: (url) => {
+      const { host, hostname, port, protocol } = new URL(url);
+      const origin = `${protocol}//${host}`;
+      if (ready.has(origin)) return;
+      const warm: Warm = { socket: undefined, taker: undefined };
+      ready.set(origin, warm);
+      connect({ hostname, host, port, protocol }, (...made) => {
+        const [, socket] = made;
+        if (warm.taker !== undefined) warm.taker(...made);
+        // Who cannot be reached in advance is told so by the call itself.
+        else if (socket === null || ready.get(origin) !== warm) drop(origin, warm);
+        else {
+          warm.socket = socket;
+          socket.once("error", () => drop(origin, warm)).once("close", () => drop(origin, warm));
+          setTimeout(() => {
+            if (ready.get(origin) === warm) drop(origin, warm);
+          }, warmMsMax).unref();
+        }
+      });
+    },
+    close: () => {
+      for (const [origin, warm] of ready) drop(origin, warm);
+    },
   };
 }
 

@@ -1,7 +1,8 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
-import { createAdaptorServer } from "@hono/node-server";
+import type { Duplex } from "node:stream";
+import { createAdaptorServer, getRequestListener } from "@hono/node-server";
 import { LakeError } from "@lake-travis/protocol";
 
 /** A listening HTTP server. */
@@ -11,11 +12,24 @@ export interface HttpServer {
   close(graceMs?: number): Promise<void>;
 }
 
+/**
+ * Answers a request on its bare socket, for the few paths where making a Request and a Response of
+ * it would cost more than the answer; false where the path is none of these.
+ */
+export type RawHandler = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
+
+/** Takes over the socket of a request that asks for another protocol. */
+type UpgradeHandler = (incoming: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
 /** What {@link serveHttp} needs. Port 0 takes a free one. With `tls`, HTTP/2 is offered too. */
 export interface ServeOptions {
   readonly fetch: (request: Request) => Response | Promise<Response>;
   readonly host: string;
   readonly port: number;
+  /** Asked before `fetch`; without `tls` only. */
+  readonly raw?: RawHandler;
+  /** Without `tls` only; where it is absent such a request is answered as any other. */
+  readonly upgrade?: UpgradeHandler;
   readonly tls?: { readonly key: string; readonly cert: string };
 }
 
@@ -27,11 +41,7 @@ const closeGraceMsDefault = 2_000;
 export async function serveHttp(options: ServeOptions): Promise<HttpServer> {
   const server =
     options.tls === undefined
-      ? createAdaptorServer({
-          fetch: options.fetch,
-          createServer,
-          serverOptions: { headersTimeout: headersTimeoutMs },
-        })
+      ? createPlainServer(options)
       : createAdaptorServer({
           fetch: options.fetch,
           createServer: createSecureServer,
@@ -64,6 +74,16 @@ export async function serveHttp(options: ServeOptions): Promise<HttpServer> {
         if ("closeIdleConnections" in server) server.closeIdleConnections();
       }),
   };
+}
+
+function createPlainServer({ fetch, raw, upgrade }: ServeOptions): Server {
+  const listen = getRequestListener(fetch);
+  const server = createServer({ headersTimeout: headersTimeoutMs }, (incoming, outgoing) => {
+    // The listener answers its own failures.
+    if (raw?.(incoming, outgoing) !== true) void listen(incoming, outgoing);
+  });
+  if (upgrade !== undefined) server.on("upgrade", upgrade);
+  return server;
 }
 
 function listenError(options: ServeOptions, cause: Error): LakeError {

@@ -38,6 +38,8 @@ export interface ChatRequest extends SamplingFields {
   readonly response_format?: ResponseFormat;
   readonly tools?: readonly JsonObject[];
   readonly tool_choice?: unknown;
+  /** Go on within the last message, the assistant's, instead of beginning another (as in vLLM). */
+  readonly continue_final_message?: boolean;
   readonly [extra: string]: unknown;
 }
 
@@ -51,6 +53,7 @@ export function readChatRequest(json: unknown): ChatRequest {
   const answer = { min: 1, max: inferenceLimits.answerTokensMax, whole: true };
   fields.number("max_completion_tokens", answer);
   fields.boolean("logprobs");
+  fields.boolean("continue_final_message");
   fields.number("top_logprobs", { min: 0, max: inferenceLimits.topLogprobsMax, whole: true });
   fields.list("tools", inferenceLimits.toolsMax);
   checkResponseFormat(fields);

@@ -33,19 +33,22 @@ export function engineComplianceCases(
   const cases: ComplianceCase[] = [describesItself];
   if (capabilities.chat) cases.push(...generationCases(chat), ...stoppingCases(chat));
   if (capabilities.chat && engine.description.contextLength > 0) cases.push(contextCase(chat));
+  if (capabilities.continues === true) cases.push(continuationCase(chat));
   if (capabilities.jsonSchema) cases.push(schemaCase(chat));
   if (capabilities.embeddings) cases.push(embeddingCase(question.model));
-  cases.push(refusalCase(question.model));
+  if (capabilities.classify) cases.push(...classifyCases(question.model));
+  cases.push(refusalCase(question.model, chat));
   return cases;
 }
 
 const describesItself: ComplianceCase = {
   name: "says what it is",
   run(engine) {
-    const { engineClass, hardwareClass, slots } = engine.description;
+    const { engineClass, hardwareClass, slots, classifier } = engine.description;
     expect(/^[a-z0-9][a-z0-9._-]*$/.test(engineClass), "engineClass is a slug");
     expect(/^[a-z0-9][a-z0-9._-]*$/.test(hardwareClass), "hardwareClass is a slug");
     expect(slots >= 1, "there is a slot");
+    expect(engine.description.capabilities.classify === (classifier !== undefined), "a classifier");
     expect(engine.trouble === undefined, "it is well");
     return Promise.resolve();
   },
@@ -167,6 +170,22 @@ function contextCase(chat: Chat): ComplianceCase {
   };
 }
 
+function continuationCase(chat: Chat): ComplianceCase {
+  return {
+    name: "an answer that broke off goes on where it ended",
+    async run(engine) {
+      const fixed = { temperature: 0, max_tokens: 12 };
+      const whole = textOf(await collect(engine, chat(fixed)));
+      const begun = textOf(await collect(engine, chat({ ...fixed, max_tokens: 5 })));
+      const { request } = chat() as Extract<Generation, { kind: "chat" }>;
+      const messages = [...request.messages, { role: "assistant", content: begun }];
+      const going = { messages, continue_final_message: true, add_generation_prompt: false };
+      const rest = textOf(await collect(engine, chat({ ...fixed, ...going, max_tokens: 7 })));
+      expect(begun + rest === whole, "only the new text, and the same as in one piece");
+    },
+  };
+}
+
 function schemaCase(chat: Chat): ComplianceCase {
   const schema = {
     type: "object",
@@ -202,20 +221,63 @@ function embeddingCase(model: string): ComplianceCase {
   };
 }
 
-function refusalCase(model: string): ComplianceCase {
+function classifyCases(model: string): ComplianceCase[] {
+  const inputs = (engine: Engine, count: number): number[][] => {
+    const sizes = engine.description.classifier?.inputShape ?? [];
+    const length = sizes.reduce((product, size) => product * size, 1);
+    return Array.from({ length: count }, (_, row) =>
+      Array.from({ length }, (_value, at) => ((at * (row + 3)) % 7) / 7),
+    );
+  };
+  return [
+    {
+      name: "each input has its own distribution over all labels, the same each time",
+      async run(engine) {
+        const input = inputs(engine, 3);
+        const { labels, probabilities } = await engine.classify({ model, input }, createSignal());
+        const again = await engine.classify({ model, input: input.slice(1) }, createSignal());
+        expect(labels.length > 1, "there are labels");
+        expect(probabilities.length === 3, "one row for each input");
+        for (const row of probabilities) {
+          const sum = row.reduce((total, value) => total + value, 0);
+          expect(row.length === labels.length && Math.abs(sum - 1) < 1e-3, "a distribution");
+        }
+        const same = again.probabilities.every((row, index) =>
+          row.every((value, at) => Math.abs(value - (probabilities[index + 1]?.[at] ?? -1)) < 1e-5),
+        );
+        expect(same, "whatever else is in the batch");
+      },
+    },
+    {
+      name: "an input of another size is refused, and the next one answered",
+      async run(engine) {
+        const short = inputs(engine, 1).map((row) => [...row, 0]);
+        const error = await failureOf(() =>
+          engine.classify({ model, input: short }, createSignal()),
+        );
+        expect(codeOf(error) === "model-input-invalid", "model-input-invalid");
+        const input = inputs(engine, 1);
+        const { probabilities } = await engine.classify({ model, input }, createSignal());
+        expect(probabilities.length === 1, "it still answers");
+      },
+    },
+  ];
+}
+
+function refusalCase(model: string, chat: Chat): ComplianceCase {
   return {
     name: "what it cannot do is the User's mistake, not its failure",
     async run(engine) {
-      const { classify, embeddings } = engine.description.capabilities;
-      if (!classify) {
-        const request = { model, input: [[1, 2, 3]] };
-        const error = await failureOf(() => engine.classify(request, createSignal()));
-        expect(codeOf(error) === "model-input-invalid", "classify is refused");
-      }
-      if (!embeddings) {
-        const request = { model, input: ["a"] };
-        const error = await failureOf(() => engine.embed(request, createSignal()));
-        expect(codeOf(error) === "model-input-invalid", "embed is refused");
+      const { capabilities } = engine.description;
+      const attempts = {
+        chat: () => collect(engine, chat()),
+        classify: () => engine.classify({ model, input: [[1, 2, 3]] }, createSignal()),
+        embeddings: () => engine.embed({ model, input: ["a"] }, createSignal()),
+      };
+      for (const [name, attempt] of Object.entries(attempts)) {
+        if (capabilities[name as keyof typeof attempts]) continue;
+        const error = await failureOf(attempt);
+        expect(codeOf(error) === "model-input-invalid", `${name} is refused`);
       }
     },
   };

@@ -1,3 +1,4 @@
+import type { Hex } from "../hex.ts";
 import type { Signal } from "../ports/clock.ts";
 import type { Startable } from "../ports/startable.ts";
 import type { ChatRequest } from "./chat-request.ts";
@@ -18,6 +19,8 @@ export interface EngineCapabilities {
   readonly grammar: boolean;
   readonly logprobs: boolean;
   readonly tools: boolean;
+  /** A chat with `continue_final_message` goes on with its last message; absent: it may not. */
+  readonly continues?: boolean;
 }
 
 /** What an engine is; known once it has started. */
@@ -31,6 +34,15 @@ export interface EngineDescription {
   /** How many generations run at once; more wait. */
   readonly slots: number;
   readonly capabilities: EngineCapabilities;
+  /** What a classifier reads and tells; absent where the engine does not classify. */
+  readonly classifier?: Classifier;
+}
+
+/** The two ends of a classifier. */
+export interface Classifier {
+  /** Sizes of one input, outermost first; a request's list of numbers fills it row by row. */
+  readonly inputShape: readonly number[];
+  readonly labels: readonly string[];
 }
 
 /** One thing to generate. */
@@ -87,4 +99,9 @@ export interface Engine extends Startable {
   generate(generation: Generation, signal: Signal): AsyncIterable<GenerationEvent>;
   embed(request: EmbeddingRequest, signal: Signal): Promise<Embeddings>;
   classify(request: ClassifyRequest, signal: Signal): Promise<Classifications>;
+  /**
+   * Answers a Router's challenge, by the process that computes: `ChallengeAnswer.digest` for this
+   * nonce. Absent where this machine has no hold of the weights.
+   */
+  prove?(nonce: Hex, signal: Signal): Promise<Hex>;
 }

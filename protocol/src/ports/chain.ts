@@ -17,6 +17,12 @@ export type ChainEvent =
       /** Put in less taken out; debits are not taken off. */
       readonly balance: bigint;
     }
+  | {
+      readonly type: "deposit-collected";
+      readonly number: bigint;
+      /** Debits booked against the deposit since the beginning. */
+      readonly collected: bigint;
+    }
   | { readonly type: "withdrawal-announced"; readonly number: bigint; readonly wei: bigint }
   | {
       readonly type: "node-registered";
@@ -93,6 +99,18 @@ export interface RouterChain {
     settlement: Settlement,
     signatures: readonly { readonly router: Address; readonly signature: Hex }[],
   ): Promise<ChainReceipt>;
+  /**
+   * Books a deposit's final debit, so that credits paid from it can be claimed. Throws
+   * `chain-refused` with the reason.
+   */
+  collect(number: number, leaf: CollectedLeaf): Promise<ChainReceipt>;
+}
+
+/** A leaf of the final debit tree with its proof. */
+export interface CollectedLeaf {
+  readonly cumulativeDebit: bigint;
+  readonly salt: Hex;
+  readonly proof: readonly Hex[];
 }
 
 /** The newest settlements on the chain. Times are unix milliseconds; null: there is none yet. */

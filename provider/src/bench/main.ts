@@ -1,12 +1,14 @@
 /*
- * `npm run bench -w provider -- [engine|relay] [--json] [--quick]`
+ * `npm run bench -w provider -- [engine|relay|portkey] [--json] [--quick]`
  *
  * engine: the same tiny model through the Provider (its own process, TLS, a Session, the engine in
  * a child) and used directly in a process that does nothing else. relay: events of an engine that
- * needs no time, through the Provider and piped by plain node:http.
+ * needs no time, through the Provider and piped by plain node:http. portkey: as a relay beside
+ * Portkey's gateway; a quick run leaves it out where the gateway has not been fetched yet.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { comparePortkey, hasPortkey } from "./compare-portkey.ts";
 import { DirectLlama } from "./direct-llama.ts";
 import { type Figure, figureOf, ratios, turnByTurn, workHash } from "./measure.ts";
 import type { BenchProvider, BenchProviderReady } from "./provider-process.ts";
@@ -31,8 +33,9 @@ interface Result {
   readonly figures: readonly Figure[];
 }
 
-const benches: Readonly<Record<string, () => Promise<Result>>> = { engine, relay };
-const chosen = wanted === undefined ? Object.keys(benches) : [wanted];
+const benches: Readonly<Record<string, () => Promise<Result>>> = { engine, relay, portkey };
+const all = Object.keys(benches).filter((name) => name !== "portkey" || !isQuick || hasPortkey());
+const chosen = wanted === undefined ? all : [wanted];
 const results: Result[] = [];
 for (const name of chosen) {
   const run = benches[name];
@@ -166,6 +169,15 @@ async function relay(): Promise<Result> {
       ),
     ],
   };
+}
+
+async function portkey(): Promise<Result> {
+  const size = isQuick
+    ? { rounds: 3, chunks: 100, runs: 2 }
+    : { rounds: 60, chunks: 2_000, runs: 9 };
+  const { version, figures } = await comparePortkey(size);
+  if (!isJson) console.log(`Portkey's gateway ${version}`);
+  return { bench: "provider/portkey", workHash: workHash(version, String(size.chunks)), figures };
 }
 
 function start(

@@ -7,12 +7,15 @@ import { loadOrCreateCertificate, serveHttp, systemClock } from "@lake-travis/pl
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLlamaChild } from "../engine/create-llama-child.ts";
+import { createEngineChild } from "../engine/create-engine-child.ts";
+import { OpenAiEngine } from "../engine/openai-engine.ts";
 import { createRig } from "../test-support/provider-rig.ts";
 
 /** What the process is started with, as its first argument in JSON. */
 export interface BenchProvider {
   readonly modelPath?: string;
+  /** A server in OpenAI's language instead. */
+  readonly engineUrl?: string;
   readonly slots: number;
   readonly tls: boolean;
   /** Tokens of each answer of the simulated engine. */
@@ -27,11 +30,13 @@ export interface BenchProviderReady {
 }
 
 const options = JSON.parse(process.argv[2] ?? "{}") as BenchProvider;
-const { modelPath, slots, tokens } = options;
+const { modelPath, engineUrl, slots, tokens } = options;
 const engine =
-  modelPath === undefined
-    ? undefined
-    : createLlamaChild({ modelPath, slots, gpu: false, contextLength: 512 }, systemClock);
+  engineUrl !== undefined
+    ? new OpenAiEngine({ baseUrl: engineUrl, slots }, systemClock)
+    : modelPath !== undefined
+      ? createEngineChild({ modelPath, slots, gpu: false, contextLength: 512 }, systemClock)
+      : undefined;
 const rig = await createRig({
   slots,
   ...(tokens === undefined ? {} : { tokens }),

@@ -14,6 +14,7 @@ export interface StreamedRun {
 /** Streams answers from one server over kept-alive connections. */
 export function createStreamer(
   server: BenchProviderReady,
+  headers: Readonly<Record<string, string>> = {},
 ): (body: unknown, keepText?: boolean) => Promise<StreamedRun> {
   const isTls = server.cert !== undefined;
   const agent = isTls
@@ -31,10 +32,15 @@ export function createStreamer(
         {
           agent,
           method: "POST",
-          headers: { "content-type": "application/json", authorization: `Bearer ${server.token}` },
+          headers: {
+            "content-type": "application/json",
+            authorization: `Bearer ${server.token}`,
+            ...headers,
+          },
         },
         (answer) => {
           answer.on("data", (bytes: Buffer) => {
+            if (answer.statusCode !== 200) reject(new Error(bytes.toString()));
             if (ttftMs === 0 && bytes.includes('"content":"') && !isHead(bytes)) {
               ttftMs = performance.now() - begun;
             }

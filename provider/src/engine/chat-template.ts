@@ -32,13 +32,15 @@ export function createChatTemplate(
   return {
     takesTools: /\btools\b/.test(text),
     render(request) {
-      const messages = request.messages.map((message) => ({
+      const begun = begunAnswer(request);
+      const read = begun === undefined ? request.messages : request.messages.slice(0, -1);
+      const messages = read.map((message) => ({
         ...message,
         role: message.role === "developer" ? "system" : message.role,
         content: textOf(message),
       }));
       try {
-        return template.render({
+        const prompt = template.render({
           messages,
           add_generation_prompt: true,
           bos_token: special.bos,
@@ -46,6 +48,7 @@ export function createChatTemplate(
           ...(request.tools === undefined ? {} : { tools: request.tools }),
           ...templateArguments(request),
         });
+        return prompt + (begun ?? "");
       } catch (cause) {
         throw new LakeError("model-input-invalid", "The model's chat template refuses this.", {
           advice: "Check the order and the roles of the messages.",
@@ -55,6 +58,13 @@ export function createChatTemplate(
       }
     },
   };
+}
+
+/** The beginning of the answer that the User already has, where it asks to go on with it. */
+function begunAnswer(request: ChatRequest): string | undefined {
+  const last = request.messages.at(-1);
+  if (request["continue_final_message"] !== true || last?.role !== "assistant") return undefined;
+  return textOf(last);
 }
 
 function templateArguments(request: ChatRequest): Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type Clock, LakeError, type Signal } from "@lake-travis/protocol";
+import { type Clock, type Hex, LakeError, type Signal } from "@lake-travis/protocol";
 import type {
   Classifications,
   ClassifyRequest,
@@ -20,6 +20,7 @@ import {
   type EngineOrder,
   type EngineSpec,
   errorFromWire,
+  eventFromWire,
   eventsAheadMax,
 } from "./engine-wire.ts";
 import { createEventInbox, type EventInbox } from "./event-inbox.ts";
@@ -131,6 +132,11 @@ export class ChildEngine implements Engine {
     return this.#once({ type: "classify", id, request }, signal) as Promise<Classifications>;
   }
 
+  prove(nonce: Hex, signal: Signal): Promise<Hex> {
+    const id = this.#nextId++;
+    return this.#once({ type: "challenge", id, nonce }, signal) as Promise<Hex>;
+  }
+
   #once(order: Extract<EngineOrder, { id: number }>, signal: Signal): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { id } = order;
@@ -165,7 +171,12 @@ export class ChildEngine implements Engine {
     const startedAt = this.#clock.now();
     const child = fork(entry, [], {
       stdio: ["ignore", "inherit", "inherit", "ipc"],
-      execArgv: [...process.execArgv, "--disable-warning=ExperimentalWarning"],
+      execArgv: [
+        ...process.execArgv,
+        // A package's engine is looked up in its owner's folder, not beside this file.
+        ...(this.#spec.resolveFrom === undefined ? [] : ["--experimental-import-meta-resolve"]),
+        "--disable-warning=ExperimentalWarning",
+      ],
     });
     this.#child = child;
     await new Promise<void>((resolve, reject) => {
@@ -213,7 +224,7 @@ export class ChildEngine implements Engine {
 
   #hear(news: EngineNews): void {
     if (news.type === "events") {
-      for (const [id, event] of news.events) this.#inboxes.get(id)?.put(event);
+      for (const [id, event] of news.events) this.#inboxes.get(id)?.put(eventFromWire(event));
     } else if (news.type === "ended") this.#inboxes.get(news.id)?.end();
     else if (news.type === "result") {
       this.#onces.get(news.id)?.resolve(news.value);

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, describe, test } from "node:test";
 import assert from "node:assert/strict";
@@ -5,21 +8,39 @@ import { type Engine, engineComplianceCases } from "@lake-travis/protocol/infere
 import { systemClock } from "@lake-travis/platform";
 import { OpenAiServer } from "../test-support/openai-server.ts";
 import { SimulatedEngine } from "../test-support/simulated-engine.ts";
-import { createLlamaChild } from "./create-llama-child.ts";
+import { createEngineChild } from "./create-engine-child.ts";
+import { OnnxEngine } from "./onnx-engine.ts";
 import { LlamaEngine } from "./llama-engine.ts";
 import { OpenAiEngine } from "./openai-engine.ts";
 
-const modelPath = fileURLToPath(
-  new URL("../../../assets/models/lake-travis-tiny-q8_0.gguf", import.meta.url),
-);
+const assets = fileURLToPath(new URL("../../../assets/models/", import.meta.url));
+const modelPath = join(assets, "lake-travis-tiny-q8_0.gguf");
+const digitsPath = join(assets, "digits.onnx");
 const options = { modelPath, slots: 2, gpu: false } as const;
 
 const engines: readonly (readonly [string, () => Engine])[] = [
   ["simulated", () => new SimulatedEngine({ slots: 2, tokens: 40 })],
   ["llama.cpp in process", () => new LlamaEngine(options)],
   ["a server by its URL", () => serverEngine()],
-  ["llama.cpp in a child", () => createLlamaChild(options, systemClock)],
+  ["llama.cpp in a child", () => createEngineChild(options, systemClock)],
+  ["ONNX Runtime in process", () => new OnnxEngine({ modelPath: digitsPath, slots: 2 })],
+  [
+    "ONNX Runtime in a child",
+    () => createEngineChild({ modelPath: digitsPath, slots: 2 }, systemClock),
+  ],
+  ["a package by its name", () => packageEngine("lake-slogan-engine")],
 ];
+
+const ownersFolder = mkdtempSync(join(tmpdir(), "lake-packages-"));
+after(() => rmSync(ownersFolder, { recursive: true }));
+
+/** A package as its Provider's owner has installed it into the data folder. */
+function packageEngine(name: string): Engine {
+  mkdirSync(join(ownersFolder, "node_modules"), { recursive: true });
+  const module = new URL("../test-support/slogan-engine/create-engine.ts", import.meta.url);
+  symlinkSync(dirname(fileURLToPath(module)), join(ownersFolder, "node_modules", name));
+  return createEngineChild({ ...options, package: { name, folder: ownersFolder } }, systemClock);
+}
 
 /** A server with a real model behind it; it starts and stops with the engine that talks to it. */
 function serverEngine(): Engine {

@@ -2,8 +2,9 @@
  * The process in which an engine runs, so that its crash is not the Provider's. It serves orders
  * from its parent over IPC and ends with it.
  *
- * Events are sent once per turn of the event loop, all generations together, after the engine has
- * been asked for the next token: so sending costs no time between two tokens.
+ * A first token is sent at once. Later ones leave together, at most every few milliseconds, all
+ * generations in one message, and after the engine has been asked for the next token: so a fast
+ * engine is not slowed down by being listened to, and of a slow one every token goes by itself.
  */
 import { LakeError } from "@lake-travis/protocol";
 import type { Engine, GenerationEvent } from "@lake-travis/protocol/inference";
@@ -13,7 +14,16 @@ import {
   type EngineSpec,
   errorToWire,
   eventsAheadMax,
+  eventToWire,
+  type WiredEvent,
 } from "./engine-wire.ts";
+import { createWeightsProof, type WeightsProof } from "./weights-proof.ts";
+
+/**
+ * A hundred pieces a second are a smooth text. Each piece wakes three processes up, which would
+ * otherwise take a quarter of the speed from a small model on two cores.
+ */
+const paceMs = 10;
 
 interface Work {
   readonly controller: AbortController;
@@ -24,7 +34,10 @@ interface Work {
 
 let engine: Engine | undefined;
 const works = new Map<number, Work>();
-let unsent: [number, GenerationEvent][] = [];
+let proof: WeightsProof | undefined;
+let unsent: WiredEvent[] = [];
+let planned: symbol | undefined;
+let flushedAt = 0;
 
 process.on("message", (order: EngineOrder) => {
   void obey(order);
@@ -37,6 +50,7 @@ async function obey(order: EngineOrder): Promise<void> {
   if (order.type === "start") await start(order.spec);
   else if (order.type === "generate") await generate(order.id, order);
   else if (order.type === "embed" || order.type === "classify") await answerOnce(order);
+  else if (order.type === "challenge") await prove(order);
   else if (order.type === "taken") grant(order.id, order.events);
   else if (order.type === "cancel") works.get(order.id)?.controller.abort(cancelled);
   else process.exit(0);
@@ -46,10 +60,15 @@ const cancelled = new LakeError("answer-interrupted", "The reader has left.");
 
 async function start(spec: EngineSpec): Promise<void> {
   try {
-    const loaded = (await import(spec.module)) as Partial<EngineModule>;
+    const url =
+      spec.resolveFrom === undefined
+        ? spec.module
+        : import.meta.resolve(spec.module, spec.resolveFrom);
+    const loaded = (await import(url)) as Partial<EngineModule>;
     if (typeof loaded.createEngine !== "function") {
       throw new LakeError("engine-failed", `${spec.module} exports no createEngine.`);
     }
+    if (spec.modelPath !== undefined) proof = await createWeightsProof(spec.modelPath);
     engine = loaded.createEngine(spec.options);
     await engine.start();
     send({ type: "started", description: engine.description });
@@ -73,10 +92,15 @@ async function generate(
   order: Extract<EngineOrder, { type: "generate" }>,
 ): Promise<void> {
   const work = open(id);
+  let isFirst = true;
   try {
     for await (const event of need().generate(order.generation, work.controller.signal)) {
       if (work.controller.signal.aborted) break;
       queueEvent(id, event);
+      if (isFirst && event.type === "token-delta") {
+        isFirst = false;
+        flush();
+      }
       work.credit -= 1;
       if (work.credit === 0) await credited(work);
     }
@@ -110,6 +134,16 @@ async function answerOnce(
   }
 }
 
+async function prove(order: Extract<EngineOrder, { type: "challenge" }>): Promise<void> {
+  const { id, nonce } = order;
+  try {
+    if (proof === undefined) throw new LakeError("engine-failed", "There are no weights here.");
+    send({ type: "result", id, value: await proof.answer(nonce) });
+  } catch (error) {
+    send({ type: "failed", id, error: errorToWire(error) });
+  }
+}
+
 function open(id: number): Work {
   const controller = new AbortController();
   const work: Work = { controller, credit: eventsAheadMax, onCredit: () => undefined };
@@ -132,13 +166,24 @@ function grant(id: number, events: number): void {
 }
 
 function queueEvent(id: number, event: GenerationEvent): void {
+  unsent.push([id, eventToWire(event)]);
+  if (planned !== undefined) return;
+  const mine = Symbol("planned");
+  planned = mine;
+  // What has been sent meanwhile for another reason needs no sending again.
+  const flushMine = (): void => {
+    if (planned === mine) flush();
+  };
+  const wait = flushedAt + paceMs - performance.now();
   // One turn later: llama.cpp is given its next batch in the coming one, and that goes first.
-  if (unsent.length === 0) setImmediate(() => setImmediate(flush));
-  unsent.push([id, event]);
+  if (wait <= 0) setImmediate(() => setImmediate(flushMine));
+  else setTimeout(flushMine, wait);
 }
 
 function flush(): void {
+  planned = undefined;
   if (unsent.length === 0) return;
+  flushedAt = performance.now();
   send({ type: "events", events: unsent });
   unsent = [];
 }

@@ -18,7 +18,7 @@ export interface EventInbox {
 export function createEventInbox(): EventInbox {
   const waiting: GenerationEvent[] = [];
   let outcome: { readonly error?: unknown } | undefined;
-  let isAborted = false;
+  let abortion: { readonly error: unknown } | undefined;
   let wake: (() => void) | undefined;
   const notify = (): void => {
     wake?.();
@@ -26,9 +26,10 @@ export function createEventInbox(): EventInbox {
   };
   return {
     get isOver() {
-      return outcome !== undefined && !isAborted;
+      return outcome !== undefined;
     },
     put(event) {
+      if (abortion !== undefined) return;
       waiting.push(event);
       notify();
     },
@@ -41,14 +42,14 @@ export function createEventInbox(): EventInbox {
       notify();
     },
     abort(error) {
-      if (outcome !== undefined) return;
-      isAborted = true;
+      // Also where the sender has ended: an answer that is all here already is cut just the same.
+      abortion ??= { error };
       waiting.length = 0;
-      outcome = { error };
       notify();
     },
     async next() {
       for (;;) {
+        if (abortion !== undefined) throw abortion.error;
         const event = waiting.shift();
         if (event !== undefined) return event;
         if (outcome !== undefined) {

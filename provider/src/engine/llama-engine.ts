@@ -30,6 +30,7 @@ import type {
 import { type ChatTemplate, createChatTemplate } from "./chat-template.ts";
 import { createDecodeGate } from "./decode-gate.ts";
 import { describeHardware, physicalCores } from "./hardware.ts";
+import { asToolCall, forcedToolCall } from "./forced-tool-call.ts";
 import { generateTokens } from "./llama-generation.ts";
 
 /** What a {@link LlamaEngine} is started with. */
@@ -106,27 +107,30 @@ export class LlamaEngine implements Engine {
     await loaded?.llama.dispose();
   }
 
-  async *generate(generation: Generation, signal: Signal): AsyncGenerator<GenerationEvent> {
+  generate(generation: Generation, signal: Signal): AsyncGenerator<GenerationEvent> {
+    const call = forcedToolCall(generation);
+    if (call === undefined) return this.#generate(generation, signal);
+    return asToolCall(call.name, this.#generate(call.generation, signal));
+  }
+
+  #generate(generation: Generation, signal: Signal): AsyncGenerator<GenerationEvent> {
     const { model, template, description, llama } = this.#need();
-    const tokens = promptTokens(model, template, generation);
-    if (tokens.length >= description.contextLength) {
-      throw contextExceeded(tokens.length, description.contextLength);
-    }
-    const sequence = await this.#takeSequence();
-    try {
-      yield* generateTokens({
-        llama,
-        model,
-        sequence,
-        tokens,
-        generation,
-        signal,
-        contextLength: description.contextLength,
-        gate: this.#gate,
-      });
-    } finally {
-      await this.#giveBack(sequence);
-    }
+    const { contextLength } = description;
+    return generateTokens({
+      llama,
+      model,
+      generation,
+      signal,
+      contextLength,
+      gate: this.#gate,
+      readPrompt: () => {
+        const tokens = promptTokens(model, template, generation);
+        if (tokens.length < contextLength) return tokens;
+        throw contextExceeded(tokens.length, contextLength);
+      },
+      takeSequence: () => this.#takeSequence(),
+      giveBack: (sequence) => this.#giveBack(sequence),
+    });
   }
 
   async embed(request: EmbeddingRequest, signal: Signal): Promise<Embeddings> {
@@ -236,6 +240,7 @@ function describe(facts: {
       grammar: true,
       logprobs: true,
       tools: facts.template.takesTools,
+      continues: true,
     },
   };
 }

@@ -22,12 +22,15 @@ import { createStopScanner, stopsOf } from "./stop-scanner.ts";
 export interface LlamaGeneration {
   readonly llama: Llama;
   readonly model: LlamaModel;
-  readonly sequence: LlamaContextSequence;
-  readonly tokens: readonly Token[];
   readonly generation: Generation;
   readonly signal: Signal;
   readonly contextLength: number;
   readonly gate: DecodeGate;
+  /** Throws where the prompt cannot be read. */
+  readonly readPrompt: () => readonly Token[];
+  /** Waits for a sequence that nobody else uses. */
+  readonly takeSequence: () => Promise<LlamaContextSequence>;
+  readonly giveBack: (sequence: LlamaContextSequence) => Promise<void>;
 }
 
 // llama-server's own defaults, so that a model answers here as its users know it.
@@ -39,39 +42,88 @@ const detokenizeTail = 8;
 
 /** Reads the prompt and yields the answer token by token. */
 export async function* generateTokens(work: LlamaGeneration): AsyncGenerator<GenerationEvent> {
-  const { model, tokens, generation, signal } = work;
-  const { request } = generation;
+  const { generation, signal } = work;
+  const tokens = work.readPrompt();
   const promptTokens = tokens.length;
   const left = work.contextLength - promptTokens;
   const tokensMax = Math.min(left, maxTokensOf(generation) ?? left);
-  const scanner = createStopScanner(stopsOf(request.stop));
+  const writer = createAnswerWriter(work);
+  const sequence = await work.takeSequence();
+  try {
+    let finishReason: FinishReason = "stop";
+    for await (const made of await openStream(work, { sequence, tokens, output: writer.output })) {
+      if (writer.output.length === 0) yield { type: "prompt-read", promptTokens };
+      if (signal.aborted) throw signal.reason;
+      yield writer.push(made);
+      if (writer.stopped) break;
+      if (writer.output.length >= tokensMax) {
+        finishReason = "length";
+        break;
+      }
+      if (work.gate.closed !== undefined) await work.gate.closed;
+    }
+    const completionTokens = writer.output.length;
+    if (completionTokens === 0) yield { type: "prompt-read", promptTokens };
+    const rest = writer.flush();
+    if (rest !== "") yield { type: "token-delta", text: rest, tokens: 0 };
+    yield { type: "generation-ended", finishReason, promptTokens, completionTokens };
+  } finally {
+    await work.giveBack(sequence);
+  }
+}
+
+/** A token as llama.cpp made it; with its probabilities where the User asked for them. */
+type MadeToken =
+  | Token
+  | {
+      readonly token: Token;
+      readonly confidence: number;
+      readonly probabilities: ReadonlyMap<Token, number>;
+    };
+
+type TokenDelta = Extract<GenerationEvent, { type: "token-delta" }>;
+
+interface AnswerWriter {
+  readonly output: readonly Token[];
+  /** A stop text was found. */
+  readonly stopped: boolean;
+  push(made: MadeToken): TokenDelta;
+  /** What was held back, once the answer has ended. */
+  flush(): string;
+}
+
+function createAnswerWriter(work: LlamaGeneration): AnswerWriter {
+  const { model, generation } = work;
+  const scanner = createStopScanner(stopsOf(generation.request.stop));
   const writer = createTokenWriter(model);
   const output: Token[] = [];
-  let finishReason: FinishReason = "stop";
+  const top = topLogprobsOf(generation) ?? 0;
   let held: TokenLogprob[] = [];
-  const stream = await openStream(work, output);
-  for await (const { token, logprob } of stream) {
-    if (output.length === 0) yield { type: "prompt-read", promptTokens };
-    if (signal.aborted) throw signal.reason;
-    output.push(token);
-    if (logprob !== undefined) held.push(logprob);
-    const { text, stopped } = scanner.push(writer.push(token));
-    // A token that shows nothing yet is told as well: it was made, and its time is being paid.
-    const logprobs = held.length > 0 && text !== "" ? { logprobs: held } : {};
-    if (text !== "") held = [];
-    yield { type: "token-delta", text, tokens: 1, ...logprobs };
-    if (stopped) break;
-    if (output.length >= tokensMax) {
-      finishReason = "length";
-      break;
-    }
-    if (work.gate.closed !== undefined) await work.gate.closed;
-  }
-  if (output.length === 0) yield { type: "prompt-read", promptTokens };
-  const tail = scanner.push(writer.flush());
-  const rest = tail.stopped ? tail.text : tail.text + scanner.flush();
-  if (rest !== "") yield { type: "token-delta", text: rest, tokens: 0 };
-  yield { type: "generation-ended", finishReason, promptTokens, completionTokens: output.length };
+  let stopped = false;
+  return {
+    output,
+    get stopped() {
+      return stopped;
+    },
+    push(made) {
+      const token = typeof made === "number" ? made : made.token;
+      output.push(token);
+      if (typeof made !== "number") held.push(logprobOf(model, made, top));
+      const scanned = scanner.push(writer.push(token));
+      stopped = scanned.stopped;
+      // A token that shows nothing yet is told as well: it was made, and its time is being paid.
+      const { text } = scanned;
+      if (held.length === 0 || text === "") return { type: "token-delta", text, tokens: 1 };
+      const logprobs = held;
+      held = [];
+      return { type: "token-delta", text, tokens: 1, logprobs };
+    },
+    flush() {
+      if (stopped) return "";
+      const tail = scanner.push(writer.flush());
+      return tail.stopped ? tail.text : tail.text + scanner.flush();
+    },
+  };
 }
 
 /** How many tokens the answer may have, by either of OpenAI's two names. */
@@ -83,16 +135,15 @@ function maxTokensOf(generation: Generation): number | undefined {
   return request.max_tokens;
 }
 
-interface MadeToken {
-  readonly token: Token;
-  readonly logprob: TokenLogprob | undefined;
-}
-
 async function openStream(
   work: LlamaGeneration,
-  output: readonly Token[],
+  on: {
+    readonly sequence: LlamaContextSequence;
+    readonly tokens: readonly Token[];
+    readonly output: readonly Token[];
+  },
 ): Promise<AsyncIterable<MadeToken>> {
-  const options = samplingOptions(work, output);
+  const options = samplingOptions(work, on.output);
   const grammar = await grammarFor(work.llama, work.generation);
   if (grammar !== undefined) {
     options.grammarEvaluationState = new LlamaGrammarEvaluationState({
@@ -100,33 +151,16 @@ async function openStream(
       grammar,
     });
   }
-  const top = topLogprobsOf(work.generation);
-  const input = [...work.tokens];
-  return top === undefined
-    ? plainTokens(work.sequence.evaluate(input, options))
-    : tokensWithLogprobs(work, { input, options, top });
-}
-
-async function* plainTokens(tokens: AsyncIterable<Token>): AsyncGenerator<MadeToken> {
-  for await (const token of tokens) yield { token, logprob: undefined };
-}
-
-async function* tokensWithLogprobs(
-  work: LlamaGeneration,
-  call: {
-    readonly input: Token[];
-    readonly options: SequenceEvaluateOptions;
-    readonly top: number;
-  },
-): AsyncGenerator<MadeToken> {
-  const { sequence, model } = work;
+  const input = [...on.tokens];
+  if (topLogprobsOf(work.generation) === undefined) return on.sequence.evaluate(input, options);
   const wanted = { confidence: true, probabilities: true } as const;
-  const stream = sequence.evaluateWithMetadata(call.input, wanted, call.options);
-  for await (const { token, confidence, probabilities } of stream) {
-    const likeliest = [...probabilities.entries()].slice(0, call.top);
-    const top_logprobs = likeliest.map(([other, p]) => describeToken(model, other, p));
-    yield { token, logprob: { ...describeToken(model, token, confidence), top_logprobs } };
-  }
+  return on.sequence.evaluateWithMetadata(input, wanted, options);
+}
+
+function logprobOf(model: LlamaModel, made: Exclude<MadeToken, number>, top: number): TokenLogprob {
+  const likeliest = [...made.probabilities.entries()].slice(0, top);
+  const top_logprobs = likeliest.map(([other, p]) => describeToken(model, other, p));
+  return { ...describeToken(model, made.token, made.confidence), top_logprobs };
 }
 
 function describeToken(

@@ -1,30 +1,32 @@
 import type { Clock } from "@lake-travis/protocol";
-import type { Engine, Generation } from "@lake-travis/protocol/inference";
+import type { ClassifyRequest, Engine, Generation } from "@lake-travis/protocol/inference";
 import { limits } from "../limits.ts";
 
-/** What an engine was measured to do. Rates are thousandths of a token per second and stream. */
+/**
+ * What an engine was measured to do. Rates are thousandths of a token per second and stream; where
+ * an engine generates no text, of an inference (a classified input, an embedded text).
+ */
 export interface MeasuredSpeed {
   readonly milliTpsAlone: number;
   /** What each User gets when all slots are busy: the figure of the Offer. */
   readonly milliTpsFull: number;
-  /** Time to first token with one stream. */
+  /** Time to first token with one stream, or to the first inference. */
   readonly ttftMs: number;
 }
 
 /**
- * Lets the engine generate, first alone, then on all slots at once, for about
- * {@link limits.measureMs} each. The first tokens are not counted: they pay for warming up.
+ * Lets the engine work, first alone, then on all slots at once, for about
+ * {@link limits.measureMs} each. The first answers are not counted: they pay for warming up.
  */
 export async function measureSpeed(engine: Engine, clock: Clock): Promise<MeasuredSpeed> {
-  await generateFor(engine, clock, limits.measureMs / 4);
-  const alone = await generateFor(engine, clock, limits.measureMs);
+  const measure = (ms: number): Promise<StreamSpeed> => workFor(workOf(engine), clock, ms);
+  await measure(limits.measureMs / 4);
+  const alone = await measure(limits.measureMs);
   const { slots } = engine.description;
   const together =
     slots === 1
       ? [alone]
-      : await Promise.all(
-          Array.from({ length: slots }, () => generateFor(engine, clock, limits.measureMs)),
-        );
+      : await Promise.all(Array.from({ length: slots }, () => measure(limits.measureMs)));
   const slowest = Math.min(...together.map(({ milliTps }) => milliTps));
   return {
     milliTpsAlone: alone.milliTps,
@@ -39,36 +41,64 @@ interface StreamSpeed {
   readonly ttftMs: number;
 }
 
-const prompt: Generation = {
-  kind: "chat",
-  request: {
-    model: "measure",
-    messages: [{ role: "user", content: "Count upwards from one, and do not stop." }],
-    max_tokens: limits.measureTokensMax,
-    temperature: 1,
-    seed: 1,
-    ignore_eos: true,
-  },
-};
+/** Counts of what was made, one answer after the other; ended by whoever reads them. */
+type Work = () => AsyncGenerator<number, void, undefined>;
 
-async function generateFor(engine: Engine, clock: Clock, ms: number): Promise<StreamSpeed> {
+function workOf(engine: Engine): Work {
+  const { capabilities, classifier } = engine.description;
+  if (capabilities.chat) return () => tokensOf(engine, chatPrompt);
+  if (capabilities.completions) return () => tokensOf(engine, plainPrompt);
+  if (classifier !== undefined) {
+    const length = classifier.inputShape.reduce((product, size) => product * size, 1);
+    const request = { model: "measure", input: [new Array<number>(length).fill(0.5)] };
+    return () => inferences(() => engine.classify(request satisfies ClassifyRequest, never));
+  }
+  const request = { model: "measure", input: ["Count upwards from one, and do not stop."] };
+  return () => inferences(() => engine.embed(request, never));
+}
+
+const sampling = {
+  model: "measure",
+  max_tokens: limits.measureTokensMax,
+  temperature: 1,
+  seed: 1,
+  ignore_eos: true,
+} as const;
+const text = "Count upwards from one, and do not stop.";
+const chatPrompt: Generation = {
+  kind: "chat",
+  request: { ...sampling, messages: [{ role: "user", content: text }] },
+};
+const plainPrompt: Generation = { kind: "completion", request: { ...sampling, prompt: text } };
+
+async function* tokensOf(engine: Engine, prompt: Generation): AsyncGenerator<number> {
+  for await (const event of engine.generate(prompt, never)) {
+    if (event.type === "token-delta" && event.tokens > 0) yield event.tokens;
+  }
+}
+
+async function* inferences(ask: () => Promise<unknown>): AsyncGenerator<number> {
+  await ask();
+  yield 1;
+}
+
+async function workFor(work: Work, clock: Clock, ms: number): Promise<StreamSpeed> {
   const begun = clock.now();
-  let tokens = 0;
+  let made = 0;
   let firstAt = begun;
   // A short answer ends early, so the engine is asked again until the time is over.
   do {
-    for await (const event of engine.generate(prompt, neverAborted)) {
-      if (event.type !== "token-delta" || event.tokens === 0) continue;
-      if (tokens === 0) firstAt = clock.now();
-      tokens += event.tokens;
+    for await (const count of work()) {
+      if (made === 0) firstAt = clock.now();
+      made += count;
       if (clock.now() - begun > ms) break;
     }
-  } while (clock.now() - begun < ms && tokens > 0);
+  } while (clock.now() - begun < ms && made > 0);
   const elapsed = Math.max(1, clock.now() - begun);
-  return { milliTps: Math.floor((tokens * 1_000_000) / elapsed), ttftMs: firstAt - begun };
+  return { milliTps: Math.floor((made * 1_000_000) / elapsed), ttftMs: firstAt - begun };
 }
 
-const neverAborted = {
+const never = {
   aborted: false,
   reason: undefined,
   addEventListener: () => undefined,

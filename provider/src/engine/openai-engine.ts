@@ -22,8 +22,9 @@ import {
   type JsonObject,
   type Usage,
 } from "@lake-travis/protocol/inference";
+import { createServerCaller, type ServerAnswer } from "./call-server.ts";
 import { describeHardware } from "./hardware.ts";
-import { bytesOf, readEventStream } from "./read-event-stream.ts";
+import { readEventStream } from "./read-event-stream.ts";
 
 /** What an {@link OpenAiEngine} is started with. */
 export interface OpenAiEngineOptions {
@@ -54,6 +55,7 @@ const answerBytesMax = 256 * 1024 * 1024;
 export class OpenAiEngine implements Engine {
   readonly #options: OpenAiEngineOptions;
   readonly #clock: Clock;
+  readonly #server = createServerCaller();
   readonly #listeners = new Set<(trouble: string | undefined) => void>();
   #description: EngineDescription | undefined;
   #model = "";
@@ -92,7 +94,7 @@ export class OpenAiEngine implements Engine {
       hardwareClass: hardwareClass ?? describeHardware().hardwareClass,
       contextLength: contextLength ?? contextLengthOf(entry),
       slots,
-      capabilities: await this.#probe(),
+      capabilities: { ...(await this.#probe()), continues: continuesFinalMessage(entry) },
     };
     this.#setTrouble(undefined);
     this.#watch();
@@ -102,6 +104,7 @@ export class OpenAiEngine implements Engine {
     this.#cancelHealth();
     this.#description = undefined;
     this.#setTrouble("The engine is not running.");
+    this.#server.close();
     return Promise.resolve();
   }
 
@@ -119,7 +122,12 @@ export class OpenAiEngine implements Engine {
     try {
       if (signal.aborted) throw signal.reason;
       const answer = await this.#send("POST", path, body, controller.signal);
-      yield* readGeneration(readEventStream(answer), (text) => this.#streamError(text));
+      const groups = readEventStream(answer.body);
+      for await (const event of readGeneration(groups, (text) => this.#streamError(text))) {
+        // Several events may have come in one piece; nothing is passed on to who has left.
+        if (signal.aborted) throw signal.reason;
+        yield event;
+      }
     } catch (error) {
       throw signal.aborted ? signal.reason : asEngineError(error);
     } finally {
@@ -170,7 +178,18 @@ export class OpenAiEngine implements Engine {
       tools:
         chat &&
         (await this.#answers("/chat/completions", { messages, max_tokens: 1, tools: [tool] })),
+      continues: chat && (await this.#continues(messages)),
     };
+  }
+
+  // Who reads `continue_final_message` refuses a contradiction to it; who ignores it does not.
+  async #continues(messages: readonly object[]): Promise<boolean> {
+    const begun = [...messages, { role: "assistant", content: "He" }];
+    const going = { messages: begun, max_tokens: 1, continue_final_message: true };
+    const path = "/chat/completions";
+    const contradiction = { ...going, add_generation_prompt: true };
+    if (await this.#answers(path, contradiction)) return false;
+    return this.#answers(path, { ...going, add_generation_prompt: false });
   }
 
   async #answers(path: string, body: object): Promise<boolean> {
@@ -217,23 +236,17 @@ export class OpenAiEngine implements Engine {
     return JSON.parse(await readText(answer, answerBytesMax)) as unknown;
   }
 
-  async #send(method: string, path: string, body: unknown, signal: AbortSignal): Promise<Response> {
+  async #send(
+    method: string,
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<ServerAnswer> {
     const { baseUrl, apiKey } = this.#options;
-    let answer: Response;
-    try {
-      answer = await fetch(baseUrl + path, {
-        method,
-        headers: {
-          "content-type": "application/json",
-          ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
-        },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal,
-      });
-    } catch (cause) {
-      throw new LakeError("engine-failed", "The engine's server does not answer.", { cause });
-    }
-    if (answer.ok) return answer;
+    const headers = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+    const url = baseUrl + path;
+    const answer = await this.#server.send({ method, url, body, headers, signal });
+    if (answer.status < 300) return answer;
     throw this.#refusal(answer.status, await readText(answer, errorTextMax * 8));
   }
 
@@ -264,28 +277,30 @@ export class OpenAiEngine implements Engine {
 }
 
 async function* readGeneration(
-  payloads: AsyncIterable<string>,
+  groups: AsyncIterable<readonly string[]>,
   errorOf: (text: string) => LakeError,
 ): AsyncGenerator<GenerationEvent> {
   let finishReason: FinishReason | undefined;
   let usage: Usage | undefined;
   let tokens = 0;
   let isFirst = true;
-  for await (const payload of payloads) {
-    const chunk = JSON.parse(payload) as Partial<ChatCompletionChunk> & {
-      readonly error?: unknown;
-    };
-    if (chunk.error !== undefined) throw errorOf(payload);
-    usage = chunk.usage ?? usage;
-    const [choice] = chunk.choices ?? [];
-    if (choice === undefined) continue;
-    if (isFirst) yield { type: "prompt-read", promptTokens: usage?.prompt_tokens ?? 0 };
-    isFirst = false;
-    finishReason = choice.finish_reason ?? finishReason;
-    const event = deltaOf(choice);
-    if (event === undefined) continue;
-    tokens += event.tokens;
-    yield event;
+  for await (const group of groups) {
+    for (const payload of group) {
+      const chunk = JSON.parse(payload) as Partial<ChatCompletionChunk> & {
+        readonly error?: unknown;
+      };
+      if (chunk.error !== undefined) throw errorOf(payload);
+      usage = chunk.usage ?? usage;
+      const [choice] = chunk.choices ?? [];
+      if (choice === undefined) continue;
+      if (isFirst) yield { type: "prompt-read", promptTokens: usage?.prompt_tokens ?? 0 };
+      isFirst = false;
+      finishReason = choice.finish_reason ?? finishReason;
+      const event = deltaOf(choice);
+      if (event === undefined) continue;
+      tokens += event.tokens;
+      yield event;
+    }
   }
   if (isFirst) yield { type: "prompt-read", promptTokens: usage?.prompt_tokens ?? 0 };
   if (finishReason === undefined) {
@@ -305,12 +320,18 @@ type Choice = ChatCompletionChunk["choices"][number];
 function deltaOf(choice: Choice): Extract<GenerationEvent, { type: "token-delta" }> | undefined {
   const { delta } = choice as Partial<Choice>;
   const plain = (choice as Partial<Completion["choices"][number]>).text;
-  const { role: _role, content, ...extra } = delta ?? {};
+  const content = delta?.content;
   const text = typeof content === "string" ? content : (plain ?? "");
-  const said = Object.fromEntries(Object.entries(extra).filter(([, value]) => value !== null));
-  const hasExtra = Object.keys(said).length > 0;
-  if (text === "" && !hasExtra) return undefined;
   const logprobs = choice.logprobs?.content;
+  const said: Record<string, unknown> = {};
+  let hasExtra = false;
+  const given: Readonly<Record<string, unknown>> = delta ?? {};
+  for (const name in given) {
+    if (name === "content" || name === "role" || given[name] === null) continue;
+    said[name] = given[name];
+    hasExtra = true;
+  }
+  if (text === "" && !hasExtra) return undefined;
   return {
     type: "token-delta",
     text,
@@ -346,6 +367,11 @@ function contextLengthOf(entry: JsonObject): number {
     meta["n_ctx_train"],
   ];
   return found.find((value): value is number => Number.isSafeInteger(value)) ?? 0;
+}
+
+// The three that are known to; others begin a new answer without a word.
+function continuesFinalMessage(entry: JsonObject): boolean {
+  return ["vllm", "sglang", "llamacpp"].includes(String(entry["owned_by"]).toLowerCase());
 }
 
 function readEmbeddings(json: unknown): Embeddings {
@@ -387,10 +413,10 @@ function unsupported(verb: string): LakeError {
   return new LakeError("model-input-invalid", `This model cannot ${verb}.`);
 }
 
-async function readText(answer: Response, bytesMax: number): Promise<string> {
+async function readText(answer: ServerAnswer, bytesMax: number): Promise<string> {
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of bytesOf(answer)) {
+  for await (const chunk of answer.body) {
     chunks.push(chunk);
     total += chunk.length;
     if (total > bytesMax) break;

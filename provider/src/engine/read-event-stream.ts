@@ -1,35 +1,46 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { LakeError } from "@lake-travis/protocol";
 
 /** One event's line; a server that sends longer ones is broken or hostile. */
 const lineCharsMax = 4 * 1024 * 1024;
+/** A server is read so often: reading each of its tokens by itself costs most of the work. */
+const paceMs = 10;
+/** The head and the first tokens are read as they come. */
+const readsUnpaced = 4;
+/** Who sends so much at once is not waited for. */
+const readBytesFull = 4 * 1024;
 
 /**
- * Reads the `data` payloads of server-sent events, without the closing `[DONE]`. Throws
- * `engine-failed` where a line has no end.
+ * Reads the `data` payloads of server-sent events in groups as they arrive, without the closing
+ * `[DONE]`. Throws `engine-failed` where a line has no end.
  */
-export async function* readEventStream(answer: Response): AsyncGenerator<string> {
+export async function* readEventStream(
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<readonly string[]> {
   const decoder = new TextDecoder();
   let rest = "";
-  for await (const bytes of bytesOf(answer)) {
+  let reads = 0;
+  for await (const bytes of body) {
+    reads += 1;
     rest += decoder.decode(bytes, { stream: true });
-    const lines = rest.split(/\r\n|\n/);
+    const lines = rest.split("\n");
     rest = lines.pop() ?? "";
+    const payloads: string[] = [];
     for (const line of lines) {
       const payload = payloadOf(line);
-      if (payload === "[DONE]") return;
-      if (payload !== undefined) yield payload;
+      if (payload !== "[DONE]" && payload !== undefined) payloads.push(payload);
+      if (payload !== "[DONE]") continue;
+      yield payloads;
+      return;
     }
+    if (payloads.length > 0) yield payloads;
     if (rest.length > lineCharsMax) {
       throw new LakeError("engine-failed", "The engine's server sends a line without end.");
     }
+    if (reads > readsUnpaced && bytes.length < readBytesFull) await sleep(paceMs);
   }
   const payload = payloadOf(rest);
-  if (payload !== undefined && payload !== "[DONE]") yield payload;
-}
-
-/** The bytes of an answer's body as they come. */
-export function bytesOf(answer: Response): AsyncIterable<Uint8Array> {
-  return answer.body ?? new ReadableStream<Uint8Array>({ start: (empty) => empty.close() });
+  if (payload !== undefined && payload !== "[DONE]") yield [payload];
 }
 
 function payloadOf(line: string): string | undefined {

@@ -15,6 +15,7 @@ type Events = AsyncIterable<GenerationEvent>;
 export function createChatWriter(
   head: AnswerHead,
   request: ChatRequest,
+  index = 0,
 ): (event: GenerationEvent) => readonly string[] {
   const base = { ...head, object: "chat.completion.chunk" as const };
   const withUsage = request.stream_options?.include_usage === true;
@@ -22,7 +23,7 @@ export function createChatWriter(
   const write = (choice: Omit<ChatCompletionChunk["choices"][number], "index">): string => {
     const chunk: ChatCompletionChunk = {
       ...base,
-      choices: [{ index: 0, ...choice }],
+      choices: [{ index, ...choice }],
       ...usageField,
     };
     return JSON.stringify(chunk);

@@ -14,18 +14,19 @@ type Events = AsyncIterable<GenerationEvent>;
 export function createCompletionWriter(
   head: AnswerHead,
   request: CompletionRequest,
+  index = 0,
 ): (event: GenerationEvent) => readonly string[] {
+  const write = (text: string, finish: FinishReason | null): string =>
+    JSON.stringify(completionOf(head, { text, finish, index }));
   const withUsage = request.stream_options?.include_usage === true;
   return (event) => {
     if (event.type === "prompt-read") {
-      return request.echo === true
-        ? [JSON.stringify(completionOf(head, request.prompt, null))]
-        : [];
+      return request.echo === true ? [write(request.prompt, null)] : [];
     }
     if (event.type === "token-delta") {
-      return event.text === "" ? [] : [JSON.stringify(completionOf(head, event.text, null))];
+      return event.text === "" ? [] : [write(event.text, null)];
     }
-    const last = JSON.stringify(completionOf(head, "", event.finishReason));
+    const last = write("", event.finishReason);
     const usage = usageOf(event.promptTokens, event.completionTokens);
     const tail = { ...head, object: "text_completion", choices: [], usage };
     return withUsage ? [last, JSON.stringify(tail)] : [last];
@@ -48,13 +49,21 @@ export async function completion(
       usage = usageOf(event.promptTokens, event.completionTokens);
     }
   }
-  return { ...completionOf(head, text, finish), usage };
+  return { ...completionOf(head, { text, finish, index: 0 }), usage };
 }
 
-function completionOf(head: AnswerHead, text: string, finish: FinishReason | null): Completion {
+function completionOf(
+  head: AnswerHead,
+  choice: {
+    readonly text: string;
+    readonly finish: FinishReason | null;
+    readonly index: number;
+  },
+): Completion {
+  const { text, finish, index } = choice;
   return {
     ...head,
     object: "text_completion",
-    choices: [{ index: 0, text, logprobs: null, finish_reason: finish }],
+    choices: [{ index, text, logprobs: null, finish_reason: finish }],
   };
 }

@@ -25,7 +25,8 @@ import { chatCompletion, createChatWriter } from "./chat-answer.ts";
 import { completion, createCompletionWriter } from "./completion-answer.ts";
 import { eventStream, eventStreamHeaders } from "./event-stream.ts";
 import type { AppParts } from "./provider-app.ts";
-import { serveGeneration } from "./serve-generation.ts";
+import { choicesAnswer, createChoicesWriter, serveChoices } from "./serve-choices.ts";
+import { type ServedGeneration, serveGeneration } from "./serve-generation.ts";
 import { serveOnce } from "./serve-once.ts";
 
 /** Adds OpenAI's paths. Each checks the bearer token before it touches the body. */
@@ -88,16 +89,14 @@ async function answer(
   const { json, ...authorized } = await authorize(parts, context);
   const generation = read(json);
   requireModel(generation.request.model, authorized.model);
-  if ((generation.request.n ?? 1) > 1) {
-    throw new LakeError("model-input-invalid", "'n' must be 1 here; send the request n times.", {
-      data: { param: "n" },
-    });
-  }
   const head = answerHead(prefix, authorized.model.handle, authorized.arrivedAt);
-  const events = serveGeneration({ ...authorized, generation, clock: parts.clock });
+  const served = { ...authorized, generation, clock: parts.clock };
+  const choices = generation.request.n ?? 1;
   try {
+    if (choices > 1) return await severalChoices(parts, { head, served, choices });
+    const events = serveGeneration(served);
     if (generation.request.stream === true)
-      return await streamed(parts, { head, generation, events });
+      return await streamed(parts, { head, generation, events, model: authorized.model });
     return Response.json(
       generation.kind === "chat"
         ? await chatCompletion(head, events)
@@ -108,6 +107,28 @@ async function answer(
   }
 }
 
+async function severalChoices(
+  parts: AppParts,
+  work: {
+    readonly head: AnswerHead;
+    readonly served: ServedGeneration;
+    readonly choices: number;
+  },
+): Promise<Response> {
+  const { head, served, choices } = work;
+  // Each is a request of its own to whoever counts.
+  served.line.current.tally.received += choices - 1;
+  if (served.generation.request.stream !== true) {
+    return Response.json(await choicesAnswer(head, served, choices));
+  }
+  const rest = serveChoices(served, choices);
+  const first = await rest.next();
+  const write = createChoicesWriter(head, served.generation, choices);
+  const explain = (error: unknown): unknown => asEngineFailure(error, parts);
+  const headers = { ...eventStreamHeaders, ...continuesHeaders(served.generation, served.model) };
+  return new Response(eventStream({ first, rest, write, explain }), { headers });
+}
+
 // The first event is awaited before the head leaves, so that a refusal still has its own status.
 async function streamed(
   parts: AppParts,
@@ -115,6 +136,7 @@ async function streamed(
     readonly head: AnswerHead;
     readonly generation: Generation;
     readonly events: AsyncGenerator<GenerationEvent, void, undefined>;
+    readonly model: ServedModel;
   },
 ): Promise<Response> {
   const { head, generation, events } = work;
@@ -125,7 +147,15 @@ async function streamed(
       : createCompletionWriter(head, generation.request);
   const explain = (error: unknown): unknown => asEngineFailure(error, parts);
   const stream = eventStream({ first, rest: events, write, explain });
-  return new Response(stream, { headers: eventStreamHeaders });
+  const headers = { ...eventStreamHeaders, ...continuesHeaders(generation, work.model) };
+  return new Response(stream, { headers });
+}
+
+// A client that brings the beginning of an answer must know that it is not begun anew.
+function continuesHeaders(generation: Generation, model: ServedModel): Record<string, string> {
+  const isAsked = generation.request["continue_final_message"] === true;
+  const continues = model.engine.description.capabilities.continues === true;
+  return isAsked && continues ? { "lake-continues": "1" } : {};
 }
 
 function asEngineFailure(error: unknown, parts: AppParts): unknown {
@@ -141,8 +171,10 @@ async function embeddings(parts: AppParts, context: Context): Promise<Response> 
   const { json, ...authorized } = await authorize(parts, context);
   const request = readEmbeddingRequest(json);
   requireModel(request.model, authorized.model);
-  const result = await serveOnce({ ...authorized, clock: parts.clock }, (engine, signal) =>
-    engine.embed(request, signal),
+  const result = await serveOnce(
+    { ...authorized, clock: parts.clock },
+    (engine, signal) => engine.embed(request, signal),
+    ({ vectors }) => vectors.length,
   );
   const list: EmbeddingList = {
     object: "list",
@@ -164,6 +196,7 @@ async function classifications(parts: AppParts, context: Context): Promise<Respo
   const { labels, probabilities } = await serveOnce(
     { ...authorized, clock: parts.clock },
     (engine, signal) => engine.classify(request, signal),
+    (result) => result.probabilities.length,
   );
   const list: ClassificationList = {
     object: "list",
@@ -202,6 +235,7 @@ function modelList(model: ServedModel): ModelList {
         owned_by: parseHandle(model.handle).builder,
         context_length: description.contextLength,
         capabilities: description.capabilities,
+        ...(description.classifier === undefined ? {} : { classifier: description.classifier }),
       },
     ],
   };

@@ -231,7 +231,7 @@ const badRequests: readonly (readonly [number, unknown])[] = [
   [400, JSON.stringify({ ...chat, messages: [{ role: "user", content: 7 }] })],
   [400, JSON.stringify({ ...chat, temperature: "hot" })],
   [400, JSON.stringify({ ...chat, max_tokens: 0 })],
-  [400, JSON.stringify({ ...chat, n: 3 })],
+  [400, JSON.stringify({ ...chat, n: 9 })],
   [400, JSON.stringify({ ...chat, stop: [""] })],
   [400, JSON.stringify({ ...chat, response_format: { type: "xml" } })],
   [404, JSON.stringify({ ...chat, model: "lake/other" })],
@@ -445,4 +445,46 @@ test("other paths: models, completions, embeddings, classify", async (context) =
   const classify = await user.ask("/v1/classify", { model: rigModel, input: [[1, 2]] });
   assert.equal(classify.status, 400);
   assert.equal((await rig.send("/v1/nothing", { headers })).status, 404);
+});
+
+interface StreamedChoices {
+  readonly choices: { index: number; delta: { content?: string } }[];
+  readonly usage?: { completion_tokens: number } | null;
+}
+
+test("n answers to one request, streamed or whole, with all tokens counted", async (context) => {
+  const rig = await rigFor(context, { slots: 2, tokens: 3, tokenMs: 1 });
+  const user = rig.user();
+  await user.open(rig.offerHash);
+  const whole = (await (await user.ask(chatPath, { ...chat, n: 3 })).json()) as {
+    choices: { index: number; message: { content: string } }[];
+    usage: { completion_tokens: number };
+  };
+  assert.deepEqual(
+    whole.choices.map(({ index, message }) => [index, message.content]),
+    [0, 1, 2].map((index) => [index, "t0 t1 t2 "]),
+  );
+  assert.equal(whole.usage.completion_tokens, 9);
+  const options = { n: 2, stream: true, stream_options: { include_usage: true } };
+  const text = await (await user.ask(chatPath, { ...chat, ...options })).text();
+  const chunks = text
+    .split("\n\n")
+    .filter((line) => line.startsWith("data: {"))
+    .map((line) => JSON.parse(line.slice(6)) as StreamedChoices);
+  const said = (index: number): string =>
+    chunks
+      .flatMap(({ choices }) => choices)
+      .filter((choice) => choice.index === index)
+      .map(({ delta }) => delta.content ?? "")
+      .join("");
+  assert.deepEqual([said(0), said(1)], ["t0 t1 t2 ", "t0 t1 t2 "]);
+  assert.equal(chunks.at(-1)?.usage?.completion_tokens, 6);
+  assert.match(text, /\[DONE\]/);
+  const receipt = (await (await user.sendTick({ seconds: 61 })).json()) as TickReceipt;
+  assert.equal(receipt.counted.requestsAnswered, 5);
+  const failing = await rigFor(context, { failAfter: 1, slots: 2 });
+  const other = failing.user();
+  await other.open(failing.offerHash);
+  assert.equal(await codeOf(other.ask(chatPath, { ...chat, n: 2 })), "engine-failed");
+  assert.equal([...failing.book.sessions.values()][0]?.tally.running, 0);
 });

@@ -14,18 +14,26 @@ export interface ServedRequest {
   readonly arrivedAt: number;
 }
 
-/** Waits for a slot, asks the engine once, counts. The whole time counts as that to first token. */
+/**
+ * Waits for a slot, asks the engine once, counts. The whole time counts as that to first token,
+ * and each inference (a classified input, an embedded text) as a token.
+ */
 export async function serveOnce<T>(
   request: ServedRequest,
   ask: (engine: Engine, signal: AbortSignal) => Promise<T>,
+  inferencesOf: (result: T) => number,
 ): Promise<T> {
   const { model, line, signal, clock, arrivedAt } = request;
   const release = await model.queue.take(line.lineId, signal);
-  countStart(line.current.tally, clock.now());
+  const startedAt = clock.now();
+  countStart(line.current.tally, startedAt);
   let outcome: Outcome = "answered";
   try {
     const result = await ask(model.engine, signal);
+    const inferences = inferencesOf(result);
     countFirstToken(line.current.tally, clock.now() - arrivedAt);
+    line.current.tally.tokens += inferences;
+    model.speed.note({ tokens: inferences, engineMs: clock.now() - startedAt });
     return result;
   } catch (error) {
     outcome = signal.aborted || isUserFault(error) ? "dropped" : "failed";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { domainOf, domainSeparatorOf, type Hex } from "@lake-travis/protocol";
+import { domainOf, domainSeparatorOf, heartbeatDigest, type Hex } from "@lake-travis/protocol";
 import type { Engine } from "@lake-travis/protocol/inference";
 import {
   createLogger,
@@ -65,15 +65,13 @@ export async function createRig(
   const logger = createLogger({ name: "rig", level: "silent" });
   const onNews = (): void => undefined;
   const random = systemRandom;
-  const keeper = new SessionKeeper({ book, journal, restored, clock, random, logger, onNews });
+  const engineOf = (): Engine => engine;
+  const parts = { book, journal, restored, clock, random, logger, onNews, engineOf };
+  const keeper = new SessionKeeper(parts);
   const queue = createSlotQueue({ slots, lines: () => keeper.lineIdsOf(rigModel) });
-  const models = new Map<string, ServedModel>([
-    [
-      rigModel,
-      { handle: rigModel, engine, queue, speed: createSpeedWindow(), createdAtSeconds: 0 },
-    ],
-  ]);
-  const isRouterSignature = (): boolean => false;
+  const served = { handle: rigModel, engine, queue, speed: createSpeedWindow() };
+  const models = new Map<string, ServedModel>([[rigModel, { ...served, createdAtSeconds: 0 }]]);
+  const isRouterSignature = signedBy(router);
   const app = createProviderApp({ keeper, clock, logger, isRouterSignature, models });
   const own = await keeper.offer({
     provider: book.identity.provider,
@@ -109,4 +107,10 @@ export async function createRig(
       rmSync(dataDir, { recursive: true });
     },
   };
+}
+
+/** Whether the rig's Router signed a body, as a Provider asks. */
+function signedBy({ separator, signer }: SimulatedRouter) {
+  return (body: Uint8Array, signature: string): boolean =>
+    nativeSignatures.recover(heartbeatDigest(separator, body), signature as Hex) === signer.address;
 }

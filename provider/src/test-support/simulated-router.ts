@@ -5,6 +5,8 @@
 import {
   acceptType,
   type Address,
+  type Challenge,
+  type ChallengeAnswer,
   type Close,
   closeReasons,
   closeType,
@@ -12,6 +14,7 @@ import {
   domainOf,
   domainSeparatorOf,
   type Deployment,
+  type EndNotice,
   epochAt,
   type Hex,
   keccak256Hex,
@@ -41,6 +44,7 @@ export interface SeenBeat {
   readonly connected: readonly Hex[];
   readonly ticks: readonly CountersignedTick[];
   readonly closes: readonly { readonly message: Close; readonly signature: Hex }[];
+  readonly challengeAnswers: readonly ChallengeAnswer[];
 }
 
 /** A Router for tests; see the file's head. */
@@ -54,6 +58,8 @@ export class SimulatedRouter {
   /** Sent with the next Heartbeat's answer. */
   ended: Signed<Close>[] = [];
   successors: { previous: Hex; ticket: Signed<Ticket> }[] = [];
+  notices: EndNotice[] = [];
+  challenges: Challenge[] = [];
   /** A Router that is away answers nothing. */
   isAway = false;
   now: () => number = Date.now;
@@ -146,12 +152,14 @@ export class SimulatedRouter {
         previous,
         ticket: signedToJson(ticketType, ticket),
       })),
-      notices: [],
-      challenges: [],
+      notices: this.notices,
+      challenges: this.challenges,
       offers: [...this.offers.keys()],
     };
     this.ended = [];
     this.successors = [];
+    this.notices = [];
+    this.challenges = [];
     return Response.json(body);
   }
 }

@@ -4,18 +4,21 @@ import {
   LakeError,
   limits,
   parseHandle,
+  routingWishHash,
   zeroBytes32,
 } from "@lake-travis/protocol";
 import { revokeBelow } from "./chain-facts.ts";
-import { endSessionsOf } from "./closing.ts";
+import { blameGone, endSessionsOf } from "./closing.ts";
 import { coreLimits } from "./core-limits.ts";
+import { noteAsked, noteUnserved } from "./demand-book.ts";
 import type { RouterEvent } from "./events.ts";
-import { dispatchLine, pursue } from "./matching.ts";
+import { dispatchLine, pursue, refusalOf } from "./matching.ts";
 import { nameIn, taggedDigest } from "./models.ts";
 import { purseOf, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { offerKeyOf, providerOf } from "./providers.ts";
 import type { PendingRfc, RouterState, UserState } from "./state.ts";
+import { isSuspended } from "./suspension.ts";
 import { schedule } from "./wheel.ts";
 
 type EventOf<T extends RouterEvent["type"]> = Extract<RouterEvent, { type: T }>;
@@ -98,7 +101,7 @@ export function receiveOffer(
     state.offersByDigest.get(offer.manifestDigest)?.delete(key);
     return;
   }
-  state.offers.set(key, { signed: event.offer, hash: event.hash, used });
+  state.offers.set(key, { key, signed: event.offer, hash: event.hash, used });
   provider.offers.add(key);
   const ofDigest = state.offersByDigest.get(offer.manifestDigest) ?? new Set();
   state.offersByDigest.set(offer.manifestDigest, ofDigest.add(key));
@@ -114,6 +117,7 @@ export function receiveRfc(state: RouterState, event: EventOf<"rfc-received">, o
     rfc: event.rfc,
     hash: event.hash,
     user: account,
+    wish: event.wish ?? null,
     digest,
     arrivedAt: event.at,
     phase: "asking",
@@ -121,8 +125,19 @@ export function receiveRfc(state: RouterState, event: EventOf<"rfc-received">, o
     ranking: null,
     unanswered: new Map(),
   };
-  pursue(state, pending, event.at, out);
+  try {
+    pursue(state, pending, event.at, out);
+  } catch (error) {
+    // Refused before anything changed; that somebody wished for it and got nothing is demand.
+    if (!(error instanceof LakeError) || out.changed) throw error;
+    const isNews = [noteAsked(state, pending), noteUnserved(state, pending, error.code)];
+    if (!isNews.includes(true)) throw error;
+    out.changed = true;
+    out.effects.push({ type: "refused", refusal: refusalOf(error) });
+    return;
+  }
   if (!out.changed) return;
+  noteAsked(state, pending);
   state.nonces.add(rfc.nonce);
   schedule(state, rfc.deadline + limits.clockSkewMsMax, `n:${rfc.nonce}`);
 }
@@ -138,6 +153,7 @@ function checkOffer(state: RouterState, event: EventOf<"offer-received">, key: s
   if (event.signer !== node.signingKey) {
     throw new LakeError("signer-wrong", "This Offer is not signed by the Provider's signing key.");
   }
+  if (isSuspended(state, offer.provider)) throw suspended(state, offer.provider);
   if (offer.validUntil <= event.at) throw expired("Offer");
   if (offer.validUntil > event.at + limits.offerMsMax + limits.clockSkewMsMax) {
     throw new LakeError("deadline-too-far", "This Offer is valid for longer than an hour.");
@@ -181,6 +197,9 @@ function checkRfc(state: RouterState, event: EventOf<"rfc-received">): Address {
   if (state.nonces.has(rfc.nonce)) {
     throw new LakeError("message-replayed", "An RFC with this nonce was seen before.");
   }
+  if (routingWishHash(event.wish ?? undefined) !== rfc.wishHash) {
+    throw new LakeError("message-invalid", "This wish is not the one that its RFC hashes.");
+  }
   checkUser(state, account, user);
   return account;
 }
@@ -191,6 +210,7 @@ function checkUser(state: RouterState, account: Address, user: UserState): void 
       advice: "Try again in a moment.",
     });
   }
+  if (isSuspended(state, account)) throw suspended(state, account);
   if (user.sessions.size >= limits.sessionsPerUserMax) {
     throw new LakeError("rate-limited", "This User has too many open Sessions.");
   }
@@ -236,6 +256,7 @@ export function silenceProvider(
   if (provider === undefined || provider.silent) return;
   out.changed = true;
   provider.silent = true;
+  blameGone(state, provider.sessions, out);
   const how = { at: event.at, party: "router", reason: "provider-gone" } as const;
   endSessionsOf(state, provider.sessions, how, out);
 }
@@ -243,6 +264,13 @@ export function silenceProvider(
 function expired(what: string): LakeError {
   return new LakeError("message-expired", `This ${what} has expired.`, {
     advice: "Sign a new one; check that the clock is right.",
+  });
+}
+
+function suspended(state: RouterState, account: Address): LakeError {
+  const until = state.conducts.get(account)?.suspendedUntil ?? 0;
+  return new LakeError("party-suspended", `This party is suspended until epoch ${until}.`, {
+    advice: "GET /v1/conduct/<account> says why; show evidence against it, or wait.",
   });
 }
 

@@ -42,6 +42,11 @@ function applyFact(state: RouterState, fact: ChainEvent, at: number, out: Outcom
     case "deposit-changed":
       changeDeposit(state, fact);
       break;
+    case "deposit-collected": {
+      const deposit = state.deposits[Number(fact.number)];
+      if (deposit !== undefined) deposit.collected = fact.collected;
+      break;
+    }
     case "withdrawal-announced":
       announceWithdrawal(state, fact);
       break;
@@ -152,7 +157,7 @@ function changeDeposit(
     // The contract numbers deposits densely from 0, so the new one is the next.
     const { owner, balance } = fact;
     const withdrawing = { withdrawing: 0n, withdrawingFrom: 0 };
-    state.deposits[number] = { owner, balance, debited: 0n, ...withdrawing };
+    state.deposits[number] = { owner, balance, debited: 0n, collected: 0n, ...withdrawing };
     const numbers = state.depositsOf.get(owner) ?? [];
     state.depositsOf.set(owner, [...numbers, number]);
     return;

@@ -7,20 +7,20 @@ import {
   parties,
   closeReasons,
   pricePerSecond,
-  splitCharge,
-  type Standing,
   zeroBytes32,
 } from "@lake-travis/protocol";
 import { coreLimits } from "./core-limits.ts";
 import type { ReceivedClose, ReceivedTick, RouterEvent } from "./events.ts";
 import { dispatchLine } from "./matching.ts";
-import { debitDeposits, release, spend, userOf } from "./money.ts";
+import { beginRounds, receiveAnswer } from "./challenges.ts";
+import { debitDeposits, noteFailedBy, release, spend, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, providerOf } from "./providers.ts";
 import { deadlinesOf, type Ending, notifyEnd, secondsCharged, stopMeter } from "./metering.ts";
-import { recordOf, speedOf } from "./records.ts";
-import { ledgerOf, reportOf } from "./settling.ts";
-import type { Ledger, RouterState, Session } from "./state.ts";
+import { keepRecord, moveMoney } from "./ledgers.ts";
+import { recordOf } from "./records.ts";
+import { ledgerOf } from "./settling.ts";
+import type { RouterState, Session } from "./state.ts";
 import { cutSession } from "./succession.ts";
 import { schedule } from "./wheel.ts";
 
@@ -42,6 +42,9 @@ export function receiveBeat(
   for (const received of event.ticks) {
     const session = ownSession(state, event.provider, received.tick.sessionId);
     if (session !== undefined) receiveTick(state, session, received, event.at, out);
+  }
+  for (const answer of event.challengeAnswers ?? []) {
+    receiveAnswer(state, event.provider, answer, event.at);
   }
   for (const received of event.closes) {
     const session = closable(state, received.close.sessionId);
@@ -90,11 +93,34 @@ function endSession(state: RouterState, session: Session, ending: Ending, out: O
     reason: ending.reason,
   });
   notifyEnd(state, session, ending.at);
-  const settled = wasGranted || ending.reason === "provider-gone" || isTickKnown(session);
-  if (settled) finalise(state, session, out);
-  else schedule(state, ending.at + coreLimits.closingMs, `r:${session.id}`);
+  const isDoubted = isDoubtful(session);
+  if (isDoubted) noteFailedBy(state, session.user, session.ticket.provider);
+  if (isDoubted && !wasGranted) {
+    schedule(state, ending.at + coreLimits.goneSettlesMs, `r:${session.id}`);
+  } else if (wasGranted || ending.reason === "provider-gone" || isTickKnown(session)) {
+    finalise(state, session, out);
+  } else schedule(state, ending.at + coreLimits.closingMs, `r:${session.id}`);
   changeUsed(state, session.offerKey, -1);
   dispatchLine(state, session.ticket.manifestDigest, ending.at, out);
+}
+
+/**
+ * A Provider has fallen silent: Users who said so before are right, and their Sessions end as its
+ * fault. Until then theirs was one party's word.
+ */
+export function blameGone(state: RouterState, ids: ReadonlySet<Hex>, out: Outcome): void {
+  for (const id of [...ids]) {
+    const session = state.sessions.get(id);
+    if (session === undefined || !isDoubtful(session)) continue;
+    session.endedBy = "router";
+    finalise(state, session, out);
+  }
+}
+
+/** Whether its User said that the Provider is gone, which only the Provider's silence can show. */
+function isDoubtful(session: Session): boolean {
+  const { phase, endedBy, endReason } = session;
+  return phase === "closing" && endedBy === "user" && endReason === "provider-gone";
 }
 
 /** Looks at a Session whose deadline may have come. */
@@ -111,13 +137,36 @@ export function checkSession(state: RouterState, session: Session, at: number, o
     return;
   }
   if (at >= endsAt) {
-    const reason = session.boundBy === "money" ? "credit-spent" : "time-reached";
+    const reason = endReasonOf(session);
     endSession(state, session, { at: endsAt, party: "router", reason }, out);
   } else if (at >= ticksUntil) {
     endSession(state, session, { at, party: "router", reason: "ticks-missing" }, out);
   } else {
-    schedule(state, Math.min(ticksUntil, endsAt), `s:${session.id}`);
+    const warnsAt = endsAt - coreLimits.endNoticeMs;
+    if (!session.warned && at >= warnsAt) warn(state, session, at, endsAt, out);
+    const next = session.warned ? endsAt : warnsAt;
+    schedule(state, Math.min(ticksUntil, next), `s:${session.id}`);
   }
+}
+
+/** Leaves word for both sides, once for each Session, that it ends soon. */
+function warn(
+  state: RouterState,
+  session: Session,
+  at: number,
+  endsAt: number,
+  out: Outcome,
+): void {
+  session.warned = true;
+  const { provider } = session.ticket;
+  const reason = endReasonOf(session);
+  const { id: sessionId } = session;
+  providerOf(state, provider).warnings.push({ at, sessionId, endsAt, reason });
+  out.effects.push({ type: "session-ending", sessionId, provider, endsAt, reason });
+}
+
+function endReasonOf(session: Session): CloseReason {
+  return session.boundBy === "money" ? "credit-spent" : "time-reached";
 }
 
 /** Makes the Record of a Session, charges its User and credits its payees. */
@@ -134,13 +183,16 @@ export function finalise(state: RouterState, session: Session, out: Outcome): vo
   const funding = { fromAllowance, fromDeposit: debited };
   spend(state, session.user, { epoch: session.ticket.epoch, ...funding });
   const ledger = ledgerOf(state, session.ticket.epoch);
-  credit(state, ledger, session, funding);
-  for (const { number, wei } of debits) addTo(ledger.debits, number, wei);
+  const { sessionKey } = session.ticket;
+  const money = { user: session.user, sessionKey, ...funding, debits };
+  moveMoney(ledger, { payees: session.ticket.payees, router: state.router, money }, 1n);
   ledger.open -= 1;
   if (session.measuredFrom > 0) {
-    ledger.records.push(recordOf(state, session, { seconds, ...funding }));
-    reportOf(state, session.ticket.epoch).records += 1;
-    judgeStanding(state, session, seconds);
+    const record = recordOf(state, session, { seconds, ...funding });
+    keepRecord(state, ledger, { record, money });
+  }
+  if (faultOf(session.endedBy, session.endReason) === "provider") {
+    noteFailedBy(state, session.user, session.ticket.provider);
   }
   forget(state, session, { seconds, charge });
   out.effects.push({
@@ -181,8 +233,9 @@ function connect(state: RouterState, session: Session, at: number, out: Outcome)
   session.phase = "open";
   session.measuredFrom = at;
   out.effects.push({ type: "session-opened", sessionId: session.id });
+  beginRounds(state, session.ticket.manifestDigest, at);
   if (session.ticket.epoch < state.openEpoch) cutSession(state, session, at, out);
-  else schedule(state, deadlinesOf(state, session).ticksUntil, `s:${session.id}`);
+  else checkSession(state, session, at, out);
 }
 
 function receiveTick(
@@ -204,7 +257,7 @@ function receiveTick(
   session.tickHash = received.tickHash;
   session.signature = received.signature;
   session.countersignature = received.countersignature;
-  if (session.phase === "closing" && isTickKnown(session)) finalise(state, session, out);
+  if (session.phase === "closing" && isComplete(session)) finalise(state, session, out);
 }
 
 function reasonAgainstTick(
@@ -248,7 +301,7 @@ function takeClose(
   }
   if (session.phase !== "closing") {
     endSession(state, session, { at, party, reason: believable(party, reason) }, out);
-  } else if (isTickKnown(session)) finalise(state, session, out);
+  } else if (isComplete(session)) finalise(state, session, out);
 }
 
 function speaksFor(state: RouterState, session: Session, party: Party, signer: string): boolean {
@@ -262,57 +315,19 @@ function speaksFor(state: RouterState, session: Session, party: Party, signer: s
  */
 function believable(party: Party, reason: CloseReason): CloseReason {
   if (reason === "ticks-missing" && party === "provider") return reason;
+  if (reason === "provider-gone" && party === "user") return reason;
   const own: readonly CloseReason[] = ["finished", "idle", "engine-failed", "shutting-down"];
   return own.includes(reason) ? reason : "finished";
 }
 
-/** Whether the last Tick that a Close names is here, so that nothing more is to come. */
+/** Whether nothing more is to come of a Session that has ended. */
+function isComplete(session: Session): boolean {
+  return isTickKnown(session) && !isDoubtful(session);
+}
+
+/** Whether the last Tick that a Close names is here. */
 function isTickKnown(session: Session): boolean {
   return session.closeTickHash !== null && session.closeTickHash === session.tickHash;
-}
-
-function credit(
-  state: RouterState,
-  ledger: Ledger,
-  session: Session,
-  funding: { readonly fromAllowance: bigint; readonly fromDeposit: bigint },
-): void {
-  const { payees } = session.ticket;
-  const split = splitCharge({ funding, payees, router: state.router });
-  for (const { account, wei } of split.credits) addTo(ledger.credits, account, wei);
-  ledger.allowanceCredits += split.allowanceCredits;
-  ledger.paidCredits += split.paidCredits;
-  ledger.modelEmission += split.modelEmission;
-  ledger.agentEmission += split.agentEmission;
-  ledger.debitTotal += split.debit;
-}
-
-function addTo<K>(sums: Map<K, bigint>, key: K, wei: bigint): void {
-  if (wei > 0n) sums.set(key, (sums.get(key) ?? 0n) + wei);
-}
-
-function judgeStanding(state: RouterState, session: Session, seconds: number): void {
-  const { tick } = session;
-  const failed = faultOf(session.endedBy, session.endReason) === "provider";
-  // A Session without a second and without a fault says nothing about its Provider.
-  if (!failed && seconds === 0) return;
-  const before = state.standings.get(session.offerKey) ?? fresh;
-  const speed = tick === null || tick.activeMs === 0 ? 0 : speedOf(tick.tokens, tick.activeMs);
-  const standing: Standing = {
-    sessions: before.sessions + 1,
-    failed: before.failed + (failed ? 1 : 0),
-    measuredMilliTps: blend(before.measuredMilliTps, speed),
-    ttftMs: blend(before.ttftMs, tick?.ttftMs ?? 0),
-  };
-  state.standings.set(session.offerKey, standing);
-}
-
-const fresh: Standing = { sessions: 0, failed: 0, measuredMilliTps: 0, ttftMs: 0 };
-
-/** A moving average in which the new figure weighs a quarter; zero is no figure. */
-function blend(before: number, now: number): number {
-  if (now === 0) return before;
-  return before === 0 ? now : Math.floor((before * 3 + now) / 4);
 }
 
 function forget(

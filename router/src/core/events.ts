@@ -7,6 +7,7 @@ import type {
   Accept,
   Address,
   ChainBlock,
+  ChallengeAnswer,
   Close,
   CloseReason,
   Delegation,
@@ -17,12 +18,14 @@ import type {
   Party,
   RequestForCompute,
   Revocation,
+  RoutingWish,
   SelectionExplanation,
   Settlement,
   Signed,
   Tick,
   Ticket,
 } from "@lake-travis/protocol";
+import type { EndedRecord, JudgedVerdict } from "./state.ts";
 
 /** A countersigned Tick with who signed it. */
 export interface ReceivedTick {
@@ -40,10 +43,27 @@ export interface ReceivedClose {
   readonly signer: Address;
 }
 
+/** Such a verdict with the Record and the money that it is about. */
+export interface JudgedSession extends JudgedVerdict {
+  readonly ended: EndedRecord;
+}
+
+/** What a party shows against a verdict, with who signed each piece. */
+export interface ReceivedEvidence {
+  readonly sessionId: Hex;
+  /** Who contests, and by which key it says so. */
+  readonly account: Address;
+  readonly signer: Address;
+  /** The other party's Close: its signed word that the Session ended well. */
+  readonly close: ReceivedClose;
+}
+
 /** What happens to a Router. `at` is unix milliseconds on its clock. */
 export type RouterEvent =
   | {
       readonly type: "router-founded";
+      /** The `coreFormat` of the Router that wrote it. */
+      readonly format: number;
       readonly router: Address;
       readonly chainId: number;
       readonly computeContract: Address;
@@ -80,6 +100,8 @@ export type RouterEvent =
   | {
       readonly type: "rfc-received";
       readonly rfc: Signed<RequestForCompute>;
+      /** The wish that the RFC hashes; none where it hashes none. */
+      readonly wish?: RoutingWish | null;
       readonly hash: Hex;
       readonly signer: Address;
       readonly at: number;
@@ -104,11 +126,43 @@ export type RouterEvent =
       readonly connected: readonly Hex[];
       readonly ticks: readonly ReceivedTick[];
       readonly closes: readonly ReceivedClose[];
+      readonly challengeAnswers?: readonly ChallengeAnswer[];
       readonly at: number;
     }
   | { readonly type: "provider-silent"; readonly provider: Address; readonly at: number }
   | { readonly type: "close-received"; readonly received: ReceivedClose; readonly at: number }
   | { readonly type: "time-passed"; readonly at: number }
+  /** The oldest Records in memory were written to the archive, which has so many bytes by now. */
+  | {
+      readonly type: "records-spilled";
+      readonly epoch: number;
+      readonly count: number;
+      readonly bytes: number;
+    }
+  /**
+   * An epoch's Records, and those held from before, have their verdicts. Many that speak against
+   * somebody come in several events, so that no entry of the journal grows without bound.
+   */
+  | {
+      readonly type: "epoch-judged";
+      readonly epoch: number;
+      /** How many of `judged` came in events before this one. */
+      readonly from: number;
+      /** The epoch is judged with this one. */
+      readonly isLast: boolean;
+      readonly baselineHash: Hex;
+      /** How many Records of this epoch each party has that a verdict speaks against. */
+      readonly sessionsOf: readonly (readonly [Address, number])[];
+      /** Of this epoch's Records those that did not pass, with their money. */
+      readonly judged: readonly JudgedSession[];
+      /** Of the held ones those that did not pass this time. */
+      readonly judgedAgain: readonly JudgedVerdict[];
+    }
+  | {
+      readonly type: "evidence-received";
+      readonly evidence: ReceivedEvidence;
+      readonly at: number;
+    }
   | {
       readonly type: "settlement-signed";
       readonly settlement: Settlement;
@@ -162,6 +216,26 @@ export type Effect =
       readonly ticket: Ticket;
     }
   | { readonly type: "session-opened"; readonly sessionId: Hex }
+  | {
+      readonly type: "session-ending";
+      readonly sessionId: Hex;
+      readonly provider: Address;
+      readonly endsAt: number;
+      readonly reason: CloseReason;
+    }
+  | {
+      readonly type: "challenge-asked";
+      readonly sessionId: Hex;
+      readonly provider: Address;
+      readonly nonce: Hex;
+    }
+  | {
+      readonly type: "challenge-judged";
+      readonly sessionId: Hex;
+      readonly provider: Address;
+      readonly passed: boolean;
+    }
+  | { readonly type: "party-suspended"; readonly account: Address; readonly untilEpoch: number }
   | {
       readonly type: "session-closing";
       readonly sessionId: Hex;

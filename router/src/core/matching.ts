@@ -1,31 +1,25 @@
 import {
   type Address,
-  type Candidate,
+  type AllowanceRule,
   explainSelection,
   type Hex,
   LakeError,
   limits,
   messageHash,
   nextInLine,
-  type Payee,
-  payeeKinds,
   placeInLine,
-  pricePerSecond,
-  rankOffers,
   type Ranking,
-  selectionSeed,
-  type Standing,
   type Ticket,
   ticketType,
   type Waiting,
   whyHashOf,
-  type Wish,
   zeroBytes32,
 } from "@lake-travis/protocol";
+import { allowanceRuleFor, payeesOf, rank, wishOf } from "./candidates.ts";
 import { coreLimits } from "./core-limits.ts";
+import { noteUnserved } from "./demand-book.ts";
 import { separatorOf } from "./domain.ts";
 import type { Effect, Refusal, RouterEvent } from "./events.ts";
-import { builderPrice, nameIn } from "./models.ts";
 import { type Funded, fundSession, release, reserve, userOf, weightOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, offerKeyOf, providerOf } from "./providers.ts";
@@ -49,7 +43,7 @@ export function pursue(state: RouterState, pending: PendingRfc, at: number, out:
   }
   const ranking = rank(state, pending, at);
   if (askNext(state, pending, ranking, at, out)) return;
-  if (ranking.ranked.length > 0) throw budgetSpent();
+  if (ranking.ranked.length > 0) throw budgetSpent(ranking);
   if (!ranking.refused.some(({ reason }) => reason === "slots-full")) throw whyNone(ranking);
   lineUp(state, pending, out);
 }
@@ -128,102 +122,6 @@ export function dropPending(state: RouterState, out: Outcome): void {
   }
 }
 
-/**
- * Payees as they were last found for an Offer, so that its Sessions share one list. Not part of the
- * state: whether it is used changes no result.
- */
-const lastPayees = new WeakMap<HeldOffer, readonly Payee[]>();
-
-/** Everyone who is paid for a second of an Offer. */
-export function payeesOf(state: RouterState, offer: HeldOffer): readonly Payee[] {
-  const last = lastPayees.get(offer);
-  const now = findPayees(state, offer);
-  if (last !== undefined && isSame(last, now)) return last;
-  lastPayees.set(offer, now);
-  return now;
-}
-
-function isSame(a: readonly Payee[], b: readonly Payee[]): boolean {
-  const same = (payee: Payee, index: number): boolean => {
-    const other = b[index];
-    return payee.account === other?.account && payee.weiPerSecond === other.weiPerSecond;
-  };
-  return a.length === b.length && a.every(same);
-}
-
-function findPayees(state: RouterState, offer: HeldOffer): Payee[] {
-  const { provider, weiPerSecond, manifestDigest, model } = offer.signed.message;
-  const name = nameIn(model);
-  const payees: Payee[] = [{ account: provider, kind: payeeKinds.provider, weiPerSecond }];
-  const version = state.versions.get(`${name}@${manifestDigest}`);
-  const isAgent = version?.kind === "agent";
-  payees.push(
-    builderPayee(state, name, isAgent ? payeeKinds.agentBuilder : payeeKinds.modelBuilder),
-  );
-  const baseName = isAgent ? state.firstNames.get(version.baseDigest) : undefined;
-  if (baseName !== undefined) payees.push(builderPayee(state, baseName, payeeKinds.modelBuilder));
-  return payees;
-}
-
-function builderPayee(state: RouterState, name: string, kind: number): Payee {
-  const account = state.names.get(name)?.builder as Address;
-  return { account, kind, weiPerSecond: builderPrice(state, name, state.openEpoch) };
-}
-
-function rank(state: RouterState, pending: PendingRfc, at: number): Ranking {
-  const { message: rfc } = pending.rfc;
-  const name = nameIn(rfc.model);
-  const candidates: Candidate[] = [];
-  for (const key of state.offersByDigest.get(pending.digest) ?? []) {
-    if (candidates.length >= coreLimits.candidatesMax) break;
-    const offer = state.offers.get(key) as HeldOffer;
-    if (nameIn(offer.signed.message.model) !== name) continue;
-    candidates.push(candidateOf(state, offer, pending, at));
-  }
-  const seed = selectionSeed(pending.hash, state.epochSecret);
-  pending.ranking = rankOffers({ wish: wishOf(pending), candidates, seed });
-  return pending.ranking;
-}
-
-function candidateOf(
-  state: RouterState,
-  offer: HeldOffer,
-  pending: PendingRfc,
-  at: number,
-): Candidate {
-  const { message } = offer.signed;
-  const barred = barredBecause(state, offer, pending, at);
-  return {
-    offerHash: offer.hash,
-    provider: message.provider,
-    totalWeiPerSecond: pricePerSecond(payeesOf(state, offer)),
-    offeredMilliTps: message.milliTps,
-    freeSlots: message.slots - offer.used,
-    standing: state.standings.get(offerKeyOf(message)) ?? newcomer,
-    ...(barred === undefined ? {} : { barred }),
-  };
-}
-
-const newcomer: Standing = { sessions: 0, failed: 0, measuredMilliTps: 0, ttftMs: 0 };
-
-function barredBecause(
-  state: RouterState,
-  offer: HeldOffer,
-  pending: PendingRfc,
-  at: number,
-): string | undefined {
-  const { provider, validUntil } = offer.signed.message;
-  if (state.nodes.get(provider)?.kind !== "provider") return "not-registered";
-  if (validUntil <= at) return "expired";
-  if (providerOf(state, provider).silent) return "silent";
-  return pending.unanswered.get(offer.hash);
-}
-
-function wishOf(pending: PendingRfc): Wish {
-  const { maxWeiPerSecond, minMilliTps, maxLatencyMs } = pending.rfc.message;
-  return { maxWeiPerSecond, minMilliTps, maxLatencyMs };
-}
-
 function askNext(
   state: RouterState,
   pending: PendingRfc,
@@ -234,13 +132,14 @@ function askNext(
   for (const candidate of ranking.ranked) {
     const key = offerKeyOf({ provider: candidate.provider, manifestDigest: pending.digest });
     const offer = state.offers.get(key) as HeldOffer;
-    const funded = fundFor(state, pending, offer, at);
+    const rule = allowanceRuleFor(state, offer, ranking);
+    const funded = fundFor(state, pending, { offer, rule, at });
     if (funded === undefined) continue;
     out.changed = true;
     reserve(state, pending.user, funded.hold);
     changeUsed(state, key, 1);
     pending.phase = "asking";
-    pending.asked = { offerHash: offer.hash, key, hold: funded.hold };
+    pending.asked = { offerHash: offer.hash, key: offer.key, hold: funded.hold };
     state.pending.set(pending.hash, pending);
     const { provider, endpoint, tlsFingerprint } = offer.signed.message;
     out.effects.push({
@@ -260,12 +159,13 @@ function askNext(
 function fundFor(
   state: RouterState,
   pending: PendingRfc,
-  offer: HeldOffer,
-  at: number,
+  from: { readonly offer: HeldOffer; readonly rule: AllowanceRule; readonly at: number },
 ): Funded | undefined {
+  const { offer, rule, at } = from;
   return fundSession(state, {
     user: pending.user,
     payees: payeesOf(state, offer),
+    allowancePays: rule === "may-pay",
     secondsWished: pending.rfc.message.maxSeconds,
     secondsMin: offer.signed.message.minSeconds,
     at,
@@ -285,7 +185,7 @@ function refuseOffer(
   const ranking = rank(state, pending, how.at);
   if (askNext(state, pending, ranking, how.at, out)) return;
   const full = ranking.refused.some(({ reason }) => reason === "slots-full");
-  if (ranking.ranked.length > 0) refuse(state, pending, budgetSpent(), out);
+  if (ranking.ranked.length > 0) refuse(state, pending, budgetSpent(ranking), out);
   else if (full && tryLineUp(state, pending, out)) return;
   else refuse(state, pending, whyNone(ranking), out);
 }
@@ -307,22 +207,25 @@ function grant(
 ): void {
   out.changed = true;
   const { at } = event;
+  const ranking = pending.ranking as Ranking;
+  const rule = allowanceRuleFor(state, offer, ranking);
   // The epoch may have turned while the Provider was asked, so the money is taken anew.
   release(state, pending.user, pending.asked?.hold ?? { epoch: -1, allowance: 0n, deposit: 0n });
-  const funded = fundFor(state, pending, offer, at);
+  const funded = fundFor(state, pending, { offer, rule, at });
   if (funded === undefined) {
     changeUsed(state, pending.asked?.key ?? "", -1);
     pending.asked = null;
-    refuse(state, pending, budgetSpent(), out);
+    refuse(state, pending, budgetSpent(ranking), out);
     return;
   }
   reserve(state, pending.user, funded.hold);
   const why = explainSelection({
     rfcHash: pending.hash,
-    wish: wishOf(pending),
-    ranking: pending.ranking as Ranking,
+    wish: wishOf(state, pending),
+    ranking,
     chosen: offer.hash,
     unanswered: pending.unanswered,
+    allowance: rule,
   });
   const ticket = ticketOf(state, pending, { offer, event, funded, whyHash: whyHashOf(why) });
   const session = sessionOf(state, ticket, {
@@ -330,6 +233,7 @@ function grant(
     offer,
     funded,
     wishedSeconds: pending.rfc.message.maxSeconds,
+    depositOnly: ranking.allowance !== "may-pay",
   });
   addSession(state, session);
   state.pending.delete(pending.hash);
@@ -378,9 +282,10 @@ export function sessionOf(
   ticket: Ticket,
   from: {
     readonly user: Address;
-    readonly offer: Pick<HeldOffer, "signed">;
+    readonly offer: Pick<HeldOffer, "signed" | "key">;
     readonly funded: Funded;
     readonly wishedSeconds: number;
+    readonly depositOnly: boolean;
   },
 ): Session {
   const { message } = from.offer.signed;
@@ -388,31 +293,32 @@ export function sessionOf(
     id: messageHash(separatorOf(state.domain), ticketType, ticket),
     ticket,
     user: from.user,
-    offerKey: offerKeyOf(message),
+    offerKey: from.offer.key,
     model: message.model,
     hold: from.funded.hold,
     offeredMilliTps: message.milliTps,
     hardwareClass: message.hardwareClass,
     wishedSeconds: from.wishedSeconds,
+    depositOnly: from.depositOnly,
     boundBy: from.funded.boundBy,
-    ...unmetered,
+    // What no Session has yet when it begins, field by field: an object that is spread together
+    // from so many takes 300 bytes more.
+    phase: "granted",
+    warned: false,
+    challengesAsked: 0,
+    challengesPassed: 0,
+    measuredFrom: 0,
+    tick: null,
+    tickHash: zeroBytes32,
+    signature: null,
+    countersignature: null,
+    closedAt: 0,
+    closeTickHash: null,
+    endedBy: "router",
+    endReason: "finished",
+    successor: null,
   };
 }
-
-/** What no Session has yet when it begins. */
-const unmetered = {
-  phase: "granted",
-  measuredFrom: 0,
-  tick: null,
-  tickHash: zeroBytes32,
-  signature: null,
-  countersignature: null,
-  closedAt: 0,
-  closeTickHash: null,
-  endedBy: "router",
-  endReason: "finished",
-  successor: null,
-} as const;
 
 /** Enters a Session in every book. */
 export function addSession(state: RouterState, session: Session): void {
@@ -463,6 +369,7 @@ function leaveLine(state: RouterState, pending: PendingRfc): void {
 function refuse(state: RouterState, pending: PendingRfc, error: LakeError, out: Outcome): void {
   out.changed = true;
   state.pending.delete(pending.hash);
+  noteUnserved(state, pending, error.code);
   const effect: Effect = {
     type: "rfc-refused",
     rfcHash: pending.hash,
@@ -493,6 +400,11 @@ function whyNone(ranking: Ranking): LakeError {
       advice: "Wish for fewer tokens per second.",
     });
   }
+  if (reasons.includes("not-among-only") || reasons.includes("ignored")) {
+    return new LakeError("provider-none", "The wish leaves no Provider of this model.", {
+      advice: "Name other Providers in only, or fewer in ignore.",
+    });
+  }
   if (reasons.includes("refused")) {
     return new LakeError("provider-refused", "Every Provider of this model refused.", {
       advice: "Try again in a moment.",
@@ -503,7 +415,13 @@ function whyNone(ranking: Ranking): LakeError {
   });
 }
 
-function budgetSpent(): LakeError {
+function budgetSpent({ allowance }: Ranking): LakeError {
+  if (allowance !== "may-pay") {
+    const sentence = "The free allowance pays no Provider that the User singles out.";
+    return new LakeError("budget-spent", sentence, {
+      advice: "Make a deposit, or leave only, order and ignore out of the wish.",
+    });
+  }
   return new LakeError("budget-spent", "What is left of allowance and deposit buys no Session.", {
     advice: "Wait for the next epoch, or make a deposit and raise the Delegation's limits.",
   });

@@ -36,9 +36,11 @@ export function stopMeter(state: RouterState, session: Session, ending: Ending):
 
 /** What a Session costs in seconds as it stands. */
 export function secondsCharged(session: Session): number {
+  // What never connected has no Record, so it costs nothing whatever its Ticks say.
+  if (session.measuredFrom === 0) return 0;
   return chargedSeconds({
     tickedSeconds: session.tick?.seconds ?? 0,
-    measuredMs: session.measuredFrom === 0 ? 0 : session.closedAt - session.measuredFrom,
+    measuredMs: session.closedAt - session.measuredFrom,
     minSeconds: session.ticket.minSeconds,
     requestsAnswered: session.tick?.requestsAnswered ?? 0,
     endedBy: session.endedBy,

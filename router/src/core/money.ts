@@ -1,6 +1,7 @@
 import {
   type Address,
   allowanceDown,
+  allowanceWeiPerSecondMax,
   epochStartMs,
   limits,
   type Payee,
@@ -41,11 +42,22 @@ export function userOf(state: RouterState, account: Address): UserState {
     lapses: 0,
     depositReserved: 0n,
     debited: 0n,
+    failedBy: noProviders,
     sessions: new Set(),
     queued: 0,
   };
   state.users.set(account, made);
   return made;
+}
+
+/** One list for all Users whom nobody failed. */
+const noProviders: readonly Address[] = [];
+
+/** Remembers for the epoch that a Provider failed a User. */
+export function noteFailedBy(state: RouterState, account: Address, provider: Address): void {
+  const user = rolled(state, account);
+  if (user.failedBy.includes(provider)) return;
+  user.failedBy = [...user.failedBy, provider].slice(-coreLimits.failedByMax);
 }
 
 /** MOR held at the epoch's first block, in wei. */
@@ -87,6 +99,8 @@ export function fundSession(
   options: {
     readonly user: Address;
     readonly payees: readonly Payee[];
+    /** Whether the allowance may pay this Provider at its price at all. */
+    readonly allowancePays: boolean;
     readonly secondsWished: number;
     readonly secondsMin: number;
     readonly at: number;
@@ -94,7 +108,8 @@ export function fundSession(
 ): Funded | undefined {
   const price = pricePerSecond(options.payees);
   const purse = purseOf(state, options.user);
-  const allowance = price <= coreLimits.allowanceWeiPerSecondMax ? purse.allowance : 0n;
+  const allowed = options.allowancePays && price <= allowanceWeiPerSecondMax;
+  const allowance = allowed ? purse.allowance : 0n;
   const both = allowance + purse.deposit;
   const most = both < purse.epochLeft ? both : purse.epochLeft;
   const epochEnd = epochStartMs(state.schedule, state.openEpoch + 1);
@@ -169,6 +184,20 @@ export function debitDeposits(
   return { debits };
 }
 
+/** Takes back what a Session was debited, since it is not charged after all. */
+export function refund(
+  state: RouterState,
+  account: Address,
+  debits: readonly { readonly number: number; readonly wei: bigint }[],
+): void {
+  const user = userOf(state, account);
+  for (const { number, wei } of debits) {
+    const deposit = state.deposits[number] as DepositState;
+    deposit.debited -= wei;
+    user.debited -= wei;
+  }
+}
+
 function depositLeft(state: RouterState, account: Address, user: UserState | undefined): bigint {
   const ceiling = user?.delegation?.debitCeiling ?? 0n;
   const reserved = user?.depositReserved ?? 0n;
@@ -192,6 +221,7 @@ function rolled(state: RouterState, account: Address): UserState {
     user.epochReserved = 0n;
     user.epochSpent = 0n;
     user.lapses = 0;
+    user.failedBy = noProviders;
   }
   return user;
 }

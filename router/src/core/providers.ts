@@ -15,6 +15,8 @@ export function providerOf(state: RouterState, account: Address): ProviderState 
     offers: new Set(),
     sessions: new Set(),
     notices: [],
+    warnings: [],
+    questions: [],
   };
   state.providers.set(account, made);
   return made;

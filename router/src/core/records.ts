@@ -50,14 +50,19 @@ export function recordOf(
     endedBy: session.endedBy,
     endReason: session.endReason,
     hardwareClass: session.hardwareClass,
-    challengesAsked: 0,
-    challengesPassed: 0,
-    signatures: { user: session.signature, provider: session.countersignature },
+    challengesAsked: session.challengesAsked,
+    challengesPassed: session.challengesPassed,
+    signatures: {
+      user: session.signature,
+      provider: session.countersignature,
+      tickSeconds: tick?.seconds ?? 0,
+      activeMs: tick?.activeMs ?? 0,
+    },
   };
 }
 
 /** Thousandths of a token per second. */
-export function speedOf(tokens: number, activeMs: number): number {
+function speedOf(tokens: number, activeMs: number): number {
   return activeMs === 0 ? 0 : Math.floor((tokens * 1_000_000) / activeMs);
 }
 

@@ -3,7 +3,7 @@ import {
   type Hex,
   keccak256Hex,
   fromHex,
-  type SessionRecord,
+  standingFaded,
   type Totals,
 } from "@lake-travis/protocol";
 import { coreLimits } from "./core-limits.ts";
@@ -18,13 +18,21 @@ export function ledgerOf(state: RouterState, epoch: number): Ledger {
   const made: Ledger = {
     credits: new Map(),
     debits: new Map(),
+    allowanceCharged: 0n,
     allowanceCredits: 0n,
     modelEmission: 0n,
     agentEmission: 0n,
     paidCredits: 0n,
     debitTotal: 0n,
     records: [],
+    spilled: { count: 0, bytes: 0 },
+    priced: new Map(),
     open: 0,
+    applied: 0,
+    judged: false,
+    demand: [],
+    verdicts: [],
+    outcomes: [],
   };
   state.ledgers.set(epoch, made);
   return made;
@@ -36,6 +44,8 @@ export function reportOf(state: RouterState, epoch: number): ReportState {
   if (known !== undefined) return known;
   const made: ReportState = {
     records: 0,
+    budget: 0n,
+    baselineHash: null,
     secret: null,
     settlementHash: null,
     settlementEpoch: null,
@@ -66,9 +76,9 @@ export function revealSecret(state: RouterState): void {
 /** The past fades: each epoch halves what is held for or against a Provider. */
 export function fadeStandings(state: RouterState): void {
   for (const [key, standing] of state.standings) {
-    const sessions = standing.sessions >> 1;
-    if (sessions === 0) state.standings.delete(key);
-    else state.standings.set(key, { ...standing, sessions, failed: standing.failed >> 1 });
+    const faded = standingFaded(standing);
+    if (faded === undefined) state.standings.delete(key);
+    else state.standings.set(key, faded);
   }
 }
 
@@ -81,9 +91,24 @@ export function isClosed(state: RouterState, epoch: number): boolean {
   return true;
 }
 
-/** The Records up to the end of `epoch` that no final settlement holds. Reads only. */
-export function recordsUpTo(state: RouterState, epoch: number): SessionRecord[] {
-  return unsettledLedgers(state, epoch).flatMap(([, ledger]) => ledger.records);
+/** The ledgers up to the end of `epoch` that no final settlement holds, in order. Reads only. */
+export function unsettledLedgers(state: RouterState, epoch: number): [number, Ledger][] {
+  return [...state.ledgers]
+    .filter(([number]) => number > state.finalEpoch && number <= epoch)
+    .sort(([a], [b]) => a - b);
+}
+
+/** The archive has the oldest Records of an epoch now: the state forgets them. */
+export function spillRecords(
+  state: RouterState,
+  event: Extract<RouterEvent, { type: "records-spilled" }>,
+  out: Outcome,
+): void {
+  const ledger = state.ledgers.get(event.epoch);
+  if (ledger === undefined || event.count > ledger.records.length) return;
+  out.changed = true;
+  ledger.records = ledger.records.slice(event.count);
+  ledger.spilled = { count: ledger.spilled.count + event.count, bytes: event.bytes };
 }
 
 /** Cumulative money at the end of `epoch`. Reads only. */
@@ -175,12 +200,6 @@ export function settlementVoid(state: RouterState, hash: Hex, out: Outcome): voi
 
 function reportsOf(state: RouterState, hash: Hex): ReportState[] {
   return [...state.reports.values()].filter((report) => report.settlementHash === hash);
-}
-
-function unsettledLedgers(state: RouterState, epoch: number): [number, Ledger][] {
-  return [...state.ledgers]
-    .filter(([number]) => number > state.finalEpoch && number <= epoch)
-    .sort(([a], [b]) => a - b);
 }
 
 function addTo<K extends Address | number>(sums: Map<K, bigint>, key: K, wei: bigint): void {

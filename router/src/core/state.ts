@@ -1,15 +1,24 @@
 import type {
   Address,
+  Challenge,
   CloseReason,
   Delegation,
+  DemandLine,
   Domain,
+  EndNotice,
   EpochSchedule,
+  ErrorCode,
+  Fault,
   Hex,
   ModelKind,
   Offer,
   Party,
+  PriceCap,
+  PricedRecord,
   Ranking,
+  Reason,
   RequestForCompute,
+  RoutingWish,
   SessionRecord,
   Settlement,
   Signed,
@@ -19,6 +28,21 @@ import type {
   Totals,
   Waiting,
 } from "@lake-travis/protocol";
+
+/**
+ * The version of the state and of the events that lead to it. A journal of another one is refused:
+ * replayed by other rules it would give other money.
+ */
+export const coreFormat = 2;
+
+/** A verdict that speaks against a party. */
+export interface JudgedVerdict {
+  readonly sessionId: Hex;
+  readonly verdict: "fail" | "review";
+  readonly fault: Fault;
+  readonly score: number;
+  readonly reasons: readonly Reason[];
+}
 
 /** Money set aside for one Session, in wei. Its allowance part belongs to one epoch. */
 export interface Hold {
@@ -46,6 +70,8 @@ export interface UserState {
   depositReserved: bigint;
   /** Debited since the beginning, against the Delegation's debitCeiling. */
   debited: bigint;
+  /** Providers that failed this User in the epoch above, a bounded few. */
+  failedBy: readonly Address[];
   sessions: Set<Hex>;
   queued: number;
 }
@@ -55,6 +81,8 @@ export interface DepositState {
   readonly owner: Address;
   balance: bigint;
   debited: bigint;
+  /** Of that, what the contract has booked from a final leaf. */
+  collected: bigint;
   /** What its owner announced to withdraw, and the epoch from which it is not reserved any more. */
   withdrawing: bigint;
   withdrawingFrom: number;
@@ -68,6 +96,8 @@ export interface NodeState {
 
 /** A Provider's newest Offer of one model, with the slots that Sessions take now. */
 export interface HeldOffer {
+  /** Its place in `offers`; its Sessions share this one text. */
+  readonly key: string;
   signed: Signed<Offer>;
   hash: Hex;
   used: number;
@@ -80,6 +110,10 @@ export interface ProviderState {
   offers: Set<string>;
   sessions: Set<Hex>;
   notices: Notice[];
+  /** Sessions that will end soon. */
+  warnings: Warning[];
+  /** Challenges that wait for an answer. */
+  questions: Challenge[];
 }
 
 /** Something a Provider is told in the next replies to its Heartbeats. */
@@ -91,6 +125,11 @@ export interface Notice {
   readonly reason: CloseReason;
   /** The Ticket that goes on where the Session crossed an epoch's end. */
   readonly successor: Ticket | null;
+}
+
+/** Word that a Session will end soon; see `EndNotice`. */
+export interface Warning extends EndNotice {
+  readonly at: number;
 }
 
 /** A version of a model by `name@digest`. */
@@ -110,6 +149,7 @@ export interface PendingRfc {
   readonly rfc: Signed<RequestForCompute>;
   readonly hash: Hex;
   readonly user: Address;
+  readonly wish: RoutingWish | null;
   readonly digest: Hex;
   readonly arrivedAt: number;
   phase: "asking" | "waiting";
@@ -134,9 +174,15 @@ export interface Session {
    * Seconds that the RFC asked for from this Ticket on; what the Ticket cannot cover comes later.
    */
   readonly wishedSeconds: number;
+  /** Its wish names Providers, so the allowance pays nothing of it. */
+  readonly depositOnly: boolean;
   /** Why maxSeconds is what it is. */
   readonly boundBy: "wish" | "money" | "epoch";
   phase: "granted" | "open" | "closing";
+  /** Both sides were told that it ends soon. */
+  warned: boolean;
+  challengesAsked: number;
+  challengesPassed: number;
   /** When the Provider first reported the connection, on the Router's clock; 0 before. */
   measuredFrom: number;
   tick: Tick | null;
@@ -161,18 +207,110 @@ export interface EndedSession {
   readonly successor: Hex | null;
 }
 
+/** Where the money of one ended Session came from and whose it is; for the Router's eyes alone. */
+export interface EndedMoney {
+  readonly user: Address;
+  readonly sessionKey: Address;
+  readonly fromAllowance: bigint;
+  readonly fromDeposit: bigint;
+  readonly debits: readonly { readonly number: number; readonly wei: bigint }[];
+}
+
+/** An ended Session on its way into the public file. */
+export interface EndedRecord {
+  readonly record: SessionRecord;
+  readonly money: EndedMoney;
+}
+
 /** What the Sessions of one epoch moved; not yet in a final settlement. */
 export interface Ledger {
   readonly credits: Map<Address, bigint>;
   readonly debits: Map<number, bigint>;
+  /** What allowances were charged, of which the credits below are the net. */
+  allowanceCharged: bigint;
   allowanceCredits: bigint;
   modelEmission: bigint;
   agentEmission: bigint;
   paidCredits: bigint;
   debitTotal: bigint;
-  readonly records: SessionRecord[];
+  /** The newest Records; older ones lie in the archive. */
+  records: EndedRecord[];
+  /** How many Records lie in the archive, and their bytes there. */
+  spilled: { readonly count: number; readonly bytes: number };
+  /** Charged seconds by class, Provider and price: what the next price caps are made of. */
+  readonly priced: Map<string, PricedRecord>;
   /** Sessions of the epoch that have no Record yet. */
   open: number;
+  /** How many verdicts that speak against somebody were applied. */
+  applied: number;
+  /** Its Records have their verdicts, and its money stands. */
+  judged: boolean;
+  /** What was asked for and not served, in the form that is published. */
+  demand: readonly DemandLine[];
+  /** The verdicts on its Records that are not `pass`, in the form that is published. */
+  readonly verdicts: JudgedVerdict[];
+  /** What became of Sessions of earlier epochs that were held until now. */
+  readonly outcomes: SettledHold[];
+}
+
+/** Who asked for a model at a price in the open epoch, and who got nothing. */
+export interface DemandBucket {
+  readonly model: string;
+  readonly priceBucketWei: bigint;
+  readonly asked: Set<Address>;
+  readonly unserved: Map<ErrorCode, Set<Address>>;
+}
+
+/** A Session whose money waits for one more epoch: judged a Provider's fault, or not clear yet. */
+export interface HeldSession extends EndedRecord {
+  readonly verdict: "fail" | "review";
+  /** The epoch at whose end it is judged again. */
+  until: number;
+  /** It will be paid: by evidence, or passed and waiting for an epoch with enough budget. */
+  cleared: boolean;
+  byEvidence: boolean;
+}
+
+/** How a held Session was settled in a later epoch, in the form that is published. */
+export interface SettledHold {
+  readonly sessionId: Hex;
+  readonly epoch: number;
+  readonly outcome: "upheld" | "cleared";
+  /** Whether the other party's signature cleared it. */
+  readonly byEvidence: boolean;
+}
+
+/** One verdict that speaks against a party, as it is told to that party. */
+export interface Finding {
+  readonly sessionId: Hex;
+  readonly epoch: number;
+  /** Whose Close would speak against it: its Provider's, or the session key's. */
+  readonly other: Address;
+  readonly verdict: "fail" | "review";
+  readonly score: number;
+  readonly reasons: readonly string[];
+  /** What came of it. */
+  outcome: "held" | "upheld" | "cleared";
+}
+
+/** How a Provider or a User has conducted itself of late, halved at each epoch. */
+export interface Conduct {
+  sessions: number;
+  faults: number;
+  /** No Offers, or RFCs, of it are taken before this epoch. */
+  suspendedUntil: number;
+  /** How often it was suspended, less one for each epoch without a fault. */
+  suspensions: number;
+  findings: Finding[];
+}
+
+/** One question to all Providers of a version, and what they answered. */
+export interface ChallengeRound {
+  readonly nonce: Hex;
+  readonly answerBy: number;
+  /** The asked Session of each Provider. */
+  readonly asked: Map<Address, Hex>;
+  readonly answers: Map<Address, Hex>;
 }
 
 /** Cumulative money at the end of an epoch. */
@@ -194,6 +332,10 @@ export interface SettlingState {
 /** What is told about an epoch. */
 export interface ReportState {
   records: number;
+  /** What the allowances of the epoch may cost together, wei. */
+  budget: bigint;
+  /** The hash of the baseline that the epoch's Records lead to; null until they are judged. */
+  baselineHash: Hex | null;
   secret: Hex | null;
   settlementHash: Hex | null;
   settlementEpoch: number | null;
@@ -207,6 +349,7 @@ export interface ReportState {
 
 /** Everything a Router knows. Owned by one state machine and changed in place by its step. */
 export interface RouterState {
+  format: number;
   router: Address;
   domain: Domain;
   schedule: EpochSchedule;
@@ -253,6 +396,19 @@ export interface RouterState {
   readonly sessions: Map<Hex, Session>;
   readonly ended: Map<Hex, EndedSession>;
   readonly ledgers: Map<number, Ledger>;
+  /** What allowances pay at most, by hardware class. */
+  priceCaps: Map<string, PriceCap>;
+  /** By model and price; of the open epoch. */
+  demand: Map<string, DemandBucket>;
+  /** Users counted in these buckets together. */
+  demandEntries: number;
+  readonly held: Map<Hex, HeldSession>;
+  readonly conducts: Map<Address, Conduct>;
+  /** By version: the round that runs. A version without one has none scheduled. */
+  readonly rounds: Map<Hex, ChallengeRound | null>;
+  /** The newest epoch whose Records have their verdicts, and the hash of its baseline. */
+  judgedEpoch: number;
+  baselineHash: Hex;
   settled: SettledBalances;
   finalEpoch: number;
   finalHash: Hex;
@@ -261,7 +417,8 @@ export interface RouterState {
   signedEpoch: number;
   readonly reports: Map<number, ReportState>;
   /**
-   * Deadlines by the second at which they are due: `n:` nonce, `s:` Session, `q:` RFC, `r:` end.
+   * Deadlines by the second at which they are due: `n:` nonce, `s:` Session, `q:` RFC, `r:` end,
+   * `c:` a round of challenges begins, `j:` it is judged.
    */
   readonly wheel: Map<number, string[]>;
   wheelNext: number;
@@ -282,6 +439,7 @@ const zero: Hex = `0x${"0".repeat(64)}`;
 /** The state before the first event. */
 export function createState(): RouterState {
   return {
+    format: coreFormat,
     router: `0x${"0".repeat(40)}`,
     domain: { chainId: 0, computeContract: `0x${"0".repeat(40)}` },
     schedule: { genesisMs: 0, lengthMs: 86_400_000 },
@@ -319,6 +477,14 @@ export function createState(): RouterState {
     sessions: new Map(),
     ended: new Map(),
     ledgers: new Map(),
+    priceCaps: new Map(),
+    demand: new Map(),
+    demandEntries: 0,
+    held: new Map(),
+    conducts: new Map(),
+    rounds: new Map(),
+    judgedEpoch: -1,
+    baselineHash: zero,
     settled: { credits: new Map(), debits: new Map(), totals: zeroTotals },
     finalEpoch: -1,
     finalHash: zero,

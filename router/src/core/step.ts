@@ -15,13 +15,22 @@ import {
   silenceProvider,
 } from "./admission.ts";
 import { followBlocks } from "./chain-facts.ts";
+import { askChallenges, judgeChallenges } from "./challenges.ts";
 import { checkSession, finalise, receiveBeat, receiveClose } from "./closing.ts";
+import { receiveEvidence } from "./conduct.ts";
 import { coreLimits } from "./core-limits.ts";
 import type { Effect, RouterEvent } from "./events.ts";
+import { applyVerdicts } from "./judging.ts";
 import { dropPending, expireRfc, missAccept, receiveAccept, refusalOf } from "./matching.ts";
 import type { Outcome } from "./outcome.ts";
-import { keepReceipt, keepSettlement, settlementFinal, settlementVoid } from "./settling.ts";
-import type { RouterState } from "./state.ts";
+import {
+  keepReceipt,
+  keepSettlement,
+  settlementFinal,
+  settlementVoid,
+  spillRecords,
+} from "./settling.ts";
+import { coreFormat, type RouterState } from "./state.ts";
 import { beginEpoch } from "./succession.ts";
 import { isDue, takeDue } from "./wheel.ts";
 import type { Hex } from "@lake-travis/protocol";
@@ -88,6 +97,12 @@ function apply(state: RouterState, event: RouterEvent, out: Outcome): void {
       return settlementVoid(state, event.hash, out);
     case "settlement-mined":
       return keepReceipt(state, event, out);
+    case "records-spilled":
+      return spillRecords(state, event, out);
+    case "epoch-judged":
+      return applyVerdicts(state, event, out);
+    case "evidence-received":
+      return receiveEvidence(state, event, out);
   }
 }
 
@@ -96,12 +111,21 @@ function found(
   event: Extract<RouterEvent, { type: "router-founded" }>,
   out: Outcome,
 ): void {
+  // From here on a throw is no refusal of one event: it stops the recovery.
   out.changed = true;
+  if (event.format !== coreFormat) throw formatUnknown();
   const { router, chainId, computeContract, schedule, secret } = event;
   state.router = router;
   state.domain = { chainId, computeContract };
   state.schedule = schedule;
   state.secret = secret;
+}
+
+/** What a journal or snapshot of another version is refused with. */
+export function formatUnknown(): LakeError {
+  return new LakeError("journal-corrupt", "This journal was written by another version.", {
+    advice: "Start the version that wrote it, or name another folder with --data-dir.",
+  });
 }
 
 /** While the Router was away it heard nothing: everyone gets time anew to be heard. */
@@ -119,6 +143,8 @@ function passTime(state: RouterState, at: number, out: Outcome): void {
     const session = state.sessions.get(id);
     if (entry.startsWith("n:")) state.nonces.delete(id);
     else if (entry.startsWith("q:")) expireRfc(state, id, out);
+    else if (entry.startsWith("c:")) askChallenges(state, id, at, out);
+    else if (entry.startsWith("j:")) judgeChallenges(state, id, at, out);
     else if (session === undefined) continue;
     else if (entry.startsWith("s:")) checkSession(state, session, at, out);
     else if (session.phase === "closing") finalise(state, session, out);
@@ -127,8 +153,9 @@ function passTime(state: RouterState, at: number, out: Outcome): void {
 }
 
 function dropNotices(state: RouterState, at: number): void {
+  const isNew = (notice: { readonly at: number }): boolean => notice.at + coreLimits.noticeMs > at;
   for (const provider of state.providers.values()) {
-    if (provider.notices.length === 0) continue;
-    provider.notices = provider.notices.filter((notice) => notice.at + coreLimits.noticeMs > at);
+    if (provider.notices.length > 0) provider.notices = provider.notices.filter(isNew);
+    if (provider.warnings.length > 0) provider.warnings = provider.warnings.filter(isNew);
   }
 }

@@ -3,15 +3,17 @@
  * settlements belong to one epoch. So the Router closes each one and issues a successor Ticket that
  * goes on where the old one was paid up to, without a gap, a lost slot or a second minimum.
  */
-import { pricePerSecond, type Ticket } from "@lake-travis/protocol";
+import { payeeKinds, priceCapOf, pricePerSecond, type Ticket } from "@lake-travis/protocol";
+import { fadeConducts } from "./conduct.ts";
 import { coreLimits } from "./core-limits.ts";
+import { takeDemand } from "./demand-book.ts";
 import type { RouterEvent } from "./events.ts";
 import { addSession, dispatchLine, sessionOf } from "./matching.ts";
 import { notifyEnd, secondsCharged, stopMeter } from "./metering.ts";
 import { fundSession, reserve } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { changeUsed, notify } from "./providers.ts";
-import { fadeStandings, reportOf, revealSecret } from "./settling.ts";
+import { fadeStandings, ledgerOf, reportOf, revealSecret } from "./settling.ts";
 import type { RouterState, Session } from "./state.ts";
 import { schedule } from "./wheel.ts";
 
@@ -25,11 +27,15 @@ export function beginEpoch(
   out.changed = true;
   revealSecret(state);
   if (state.firstEpoch < 0) state.firstEpoch = event.epoch;
-  state.openEpoch = event.epoch;
   state.budget = event.budget;
   state.epochSecret = event.secret;
-  reportOf(state, event.epoch);
+  const over = state.openEpoch;
+  const demand = takeDemand(state, over);
+  if (demand.length > 0) ledgerOf(state, over).demand = demand;
+  state.openEpoch = event.epoch;
+  reportOf(state, event.epoch).budget = event.budget;
   fadeStandings(state);
+  fadeConducts(state);
   for (const session of [...state.sessions.values()]) {
     if (session.phase === "open") cutSession(state, session, event.at, out);
   }
@@ -79,6 +85,7 @@ function succeed(
   const funded = fundSession(state, {
     user: session.user,
     payees: old.payees,
+    allowancePays: !session.depositOnly && isWithinCap(state, session),
     secondsWished: session.wishedSeconds - elapsed,
     secondsMin: 1,
     at,
@@ -97,9 +104,10 @@ function succeed(
   };
   const made = sessionOf(state, ticket, {
     user: session.user,
-    offer: { signed: offerFactsOf(session) },
+    offer: { key: session.offerKey, signed: offerFactsOf(session) },
     funded,
     wishedSeconds: session.wishedSeconds - elapsed,
+    depositOnly: session.depositOnly,
   });
   // It is connected already, by the same connection, and is measured from where the old one ends.
   made.phase = "open";
@@ -107,6 +115,11 @@ function succeed(
   addSession(state, made);
   schedule(state, openedAt + coreLimits.beatSlackMs, `s:${made.id}`);
   return made;
+}
+
+function isWithinCap(state: RouterState, session: Session): boolean {
+  const own = session.ticket.payees.find(({ kind }) => kind === payeeKinds.provider);
+  return (own?.weiPerSecond ?? 0n) <= priceCapOf(state.priceCaps, session.hardwareClass);
 }
 
 /** The price of the open epoch's successor is that of the old Ticket: it is what was agreed. */

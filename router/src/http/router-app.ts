@@ -13,19 +13,18 @@ import {
   limits,
   offerType,
   revocationType,
-  rfcType,
   routerPaths,
   signedFromJson,
 } from "@lake-travis/protocol";
-import { errorResponse, type Logger, readBytes, readJson } from "@lake-travis/platform";
+import { errorResponse, parseJson, readBytes, readJson } from "@lake-travis/platform";
 import type { DurableMachine } from "../durable-machine.ts";
 import type { Edge } from "../edge.ts";
 import type { Heartbeats } from "../heartbeats.ts";
 import { routerLimits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { RecordArchive } from "../record-archive.ts";
-import type { RfcDesk } from "../rfc-desk.ts";
 import {
+  conductOf,
   creditProofOf,
   debitProofOf,
   epochReportOf,
@@ -36,20 +35,21 @@ import {
   statusOf,
 } from "../views.ts";
 import { describeApi } from "./open-api.ts";
-import { RateLimit } from "./rate-limit.ts";
+import { addPublicRoutes, type PublicRecord } from "./public-routes.ts";
+import type { RfcDoor } from "./rfc-door.ts";
 
 /** What the HTTP side works with. */
 export interface AppParts {
   readonly machine: DurableMachine;
   readonly edge: Edge;
-  readonly desk: RfcDesk;
+  readonly door: RfcDoor;
   readonly heartbeats: Heartbeats;
-  readonly archive: RecordArchive;
+  readonly archive: Pick<RecordArchive, "read">;
+  readonly publicRecord: PublicRecord;
+  /** Whether the projection's database answers; the Router goes on without it. */
+  readonly isProjectionUp: () => boolean;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  readonly logger: Logger;
-  /** Per address. */
-  readonly requestsPerSecondMax: number;
 }
 
 /** What the socket's side knows of a request; absent where there is no socket. */
@@ -62,17 +62,23 @@ export type RouterApp = (request: Request, origin?: RequestOrigin) => Promise<Re
 
 /** Makes the app; paths and bodies are those of the protocol's `api.ts`. */
 export function createRouterApp(parts: AppParts): RouterApp {
-  const { clock, logger, metrics } = parts;
+  const app = buildApp(parts);
+  return async (request, origin) => await app.fetch(request, origin);
+}
+
+/** Every method and path that the app answers, parameters as `{name}`. */
+export function routesOf(parts: AppParts): { readonly method: string; readonly path: string }[] {
+  return buildApp(parts)
+    .routes.filter(({ method }) => method !== "ALL")
+    .map(({ method, path }) => {
+      return { method: method.toLowerCase(), path: path.replace(/:([a-z]+)(\{[^/]*\})?/g, "{$1}") };
+    });
+}
+
+function buildApp(parts: AppParts): Hono<{ Bindings: RequestOrigin }> {
+  const { gate } = parts.door;
   const app = new Hono<{ Bindings: RequestOrigin }>();
-  const rate = new RateLimit(clock, parts.requestsPerSecondMax);
-  let running = 0;
-  app.onError((error) => {
-    if (!(error instanceof LakeError) || error.code === "internal") {
-      logger.error({ err: error }, "RequestFailed");
-    }
-    metrics.countRefusal(error instanceof LakeError ? error.code : "internal");
-    return errorResponse(error);
-  });
+  app.onError((error) => errorResponse(gate.refuse(error)));
   app.notFound((context) => {
     const sentence = `There is no ${context.req.method} ${context.req.path} here.`;
     return errorResponse(new LakeError("route-not-found", sentence.slice(0, 200)));
@@ -80,22 +86,18 @@ export function createRouterApp(parts: AppParts): RouterApp {
   app.use(async (context, next) => {
     // Under a test there is no socket and no environment at all.
     const origin = context.env as RequestOrigin | undefined;
-    rate.admit(origin?.incoming?.socket?.remoteAddress ?? "none");
-    if (running >= routerLimits.requestsMax) {
-      throw new LakeError("rate-limited", "This Router is answering too many requests.");
-    }
-    running += 1;
-    await next().finally(() => {
-      running -= 1;
-    });
+    await gate.pass(origin?.incoming?.socket?.remoteAddress ?? "none", next);
   });
   addCommands(app, parts);
+  addEvidence(app, parts);
   addQueries(app, parts);
-  return async (request, origin) => await app.fetch(request, origin);
+  addPublicRoutes(app, parts.publicRecord);
+  return app;
 }
 
 function addCommands(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): void {
-  const { machine, edge, desk, heartbeats, clock } = parts;
+  const { machine, edge, door, heartbeats, clock } = parts;
+  const { admitKey } = door.gate;
   const body = (request: Request): Promise<unknown> =>
     readJson(request, limits.controlBodyBytesMax);
 
@@ -105,44 +107,78 @@ function addCommands(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): v
     const { pseudonymCommitment } = signed.message;
     const pseudonymKey = pseudonymKeyIn(json?.["pseudonymKey"], pseudonymCommitment);
     const event = edge.delegation(signed, pseudonymKey, clock.now());
+    admitKey(signed.message.user);
     await machine.require(event);
     return context.json(receiptOf(machine.state, signed.message.user, event.hash));
   });
 
   app.post(routerPaths.revocations, async (context) => {
     const signed = signedFromJson(revocationType, await body(context.req.raw));
-    await machine.require(edge.revocation(signed, clock.now()));
+    const event = edge.revocation(signed, clock.now());
+    admitKey(signed.message.user);
+    await machine.require(event);
     return context.json({});
   });
 
   app.post(routerPaths.offers, async (context) => {
     const signed = signedFromJson(offerType, await body(context.req.raw));
     const event = edge.offer(signed, clock.now());
+    admitKey(event.signer);
     await machine.require(event);
     heartbeats.heardOffer(signed.message.provider);
     return context.json({ offerHash: event.hash });
   });
 
   app.post(routerPaths.rfcs, async (context) => {
-    const begunAt = performance.now();
-    const signed = signedFromJson(rfcType, await body(context.req.raw));
-    const grant = await desk.request(signed);
-    parts.metrics.observeRfc(performance.now() - begunAt);
-    return context.json(grant);
+    const grant = await door.request(await body(context.req.raw));
+    return new Response(grant, { headers: { "content-type": "application/json" } });
   });
 
   app.post(routerPaths.heartbeats, async (context) => {
     const bytes = await readBytes(context.req.raw, routerLimits.heartbeatBytesMax);
     const signature = context.req.header(heartbeatSignatureHeader) ?? null;
-    return context.json(await heartbeats.receive(bytes, signature));
+    return context.json(await heartbeats.receive(bytes, signature, admitKey));
   });
 
   app.post(routerPaths.closes, async (context) => {
     const received = edge.close(signedFromJson(closeType, await body(context.req.raw)));
+    admitKey(received.signer);
     const { sessionId } = received.close;
     sessionOf(machine.state, sessionId);
     await machine.require({ type: "close-received", received, at: clock.now() });
     return context.json(sessionOf(machine.state, sessionId));
+  });
+}
+
+function addEvidence(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): void {
+  const { machine, edge, door, clock } = parts;
+
+  app.post(routerPaths.evidence, async (context) => {
+    const bytes = await readBytes(context.req.raw, limits.controlBodyBytesMax);
+    const json = parseJson(bytes) as Partial<Record<string, unknown>> | null;
+    const { sessionId, account } = { sessionId: json?.["sessionId"], account: json?.["account"] };
+    if (!isHex(sessionId, 32) || !isHex(account, 20)) {
+      throw new LakeError("message-invalid", "Evidence names its Session and who contests.");
+    }
+    const close = edge.close(signedFromJson(closeType, json?.["close"]));
+    const signature = context.req.header(heartbeatSignatureHeader);
+    const signer = isHex(signature, 65) ? edge.signerOfBytes(bytes, signature) : undefined;
+    if (signer === undefined) {
+      throw new LakeError("signature-invalid", "Evidence is signed by who contests.");
+    }
+    door.gate.admitKey(signer);
+    const evidence = { sessionId, account, signer, close };
+    await machine.require({ type: "evidence-received", evidence, at: clock.now() });
+    return context.json({});
+  });
+
+  app.get(`${routerPaths.conduct}/:account`, (context) => {
+    const account = hexIn(context.req.param("account").toLowerCase(), 20);
+    // What is said of a Provider is public; what is said of a User is the User's own business.
+    const isPublic = machine.state.nodes.get(account)?.kind === "provider";
+    if (!isPublic)
+      requireOwner(parts, context.req.raw, account, `${routerPaths.conduct}/${account}`);
+    return context.json(conductOf(machine.state, account));
   });
 }
 
@@ -182,12 +218,14 @@ function addQueries(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): vo
   });
   app.get(`${routerPaths.debits}/:number`, (context) => {
     const number = numberIn(context.req.param("number"));
-    requireOwner(parts, context.req.raw, number);
+    const owner = state.deposits[number]?.owner;
+    requireOwner(parts, context.req.raw, owner, `${routerPaths.debits}/${number}`);
     return context.json(debitProofOf(state, number, context.req.query("state") === "posted"));
   });
   app.get("/healthz", (context) => {
     const ready = state.openEpoch >= 0;
-    return context.json({ ready, epoch: state.openEpoch }, ready ? 200 : 503);
+    const projection = parts.isProjectionUp() ? "up" : "down";
+    return context.json({ ready, epoch: state.openEpoch, projection }, ready ? 200 : 503);
   });
   app.get("/metrics", () => {
     const headers = { "content-type": "text/plain; version=0.0.4" };
@@ -197,24 +235,30 @@ function addQueries(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): vo
 }
 
 /**
- * What a deposit spent is its owner's business. It is told to whoever signs the request's path and
- * time (`lake-at`, unix milliseconds) with the owner's wallet or the session key it delegated to.
+ * What a deposit spent is its owner's business, as what is said of a User is. It is told to whoever
+ * signs the request's path and time (`lake-at`, unix milliseconds) with the owner's wallet or the
+ * session key it delegated to.
  */
-function requireOwner(parts: AppParts, request: Request, number: number): void {
-  const { machine, edge, clock } = parts;
+function requireOwner(
+  parts: AppParts,
+  request: Request,
+  owner: Address | undefined,
+  path: string,
+): void {
+  const { machine, edge, door, clock } = parts;
   const at = Number(request.headers.get("lake-at"));
   const signature = request.headers.get(heartbeatSignatureHeader);
-  const said = Buffer.from(`GET ${routerPaths.debits}/${number} ${at}`);
+  const said = Buffer.from(`GET ${path} ${at}`);
   const signer = isHex(signature, 65) ? edge.signerOfBytes(said, signature) : undefined;
   if (signer === undefined) {
-    throw new LakeError("signature-invalid", "A debit is told only to its signing owner.", {
-      advice: `Sign 'GET ${routerPaths.debits}/<number> <lake-at>' with the owner's key.`,
+    throw new LakeError("signature-invalid", "This is told only to its signing owner.", {
+      advice: `Sign 'GET ${path} <lake-at>' with the owner's key.`,
     });
   }
-  const owner = machine.state.deposits[number]?.owner;
+  door.gate.admitKey(signer);
   const sessionKey = machine.state.users.get(owner ?? "0x")?.delegation?.sessionKey;
   if (owner === undefined || (signer !== owner && signer !== sessionKey)) {
-    throw new LakeError("signer-wrong", "This is not the deposit's owner.");
+    throw new LakeError("signer-wrong", "This is not whom it concerns.");
   }
   if (Math.abs(clock.now() - at) > limits.clockSkewMsMax) {
     throw new LakeError("message-expired", "This request was signed too long ago.");

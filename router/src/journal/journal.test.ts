@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import {
   appendFile,
   mkdir,
@@ -12,11 +13,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { LakeError } from "@lake-travis/protocol";
 import { createLogger } from "@lake-travis/platform";
 import { stateHash } from "../core/state-hash.ts";
 import { DurableMachine } from "../durable-machine.ts";
 import { addressOf, CoreWorld } from "../test-support/core-world.ts";
+import { blockEvent, fullDiskOptions } from "../test-support/full-disk-process.ts";
 import { Compaction } from "./compaction.ts";
 import { decodeFrames, encodeFrame } from "./frame.ts";
 import { Journal, listJournal, segmentName, snapshotName } from "./journal.ts";
@@ -159,5 +162,24 @@ describe("a machine on a full disk", () => {
     await assert.rejects(opening, (error) => {
       return error instanceof LakeError && error.code === "disk-full";
     });
+  });
+
+  it("keeps what it promised before the disk was full, and goes on with room", async () => {
+    const path = new URL("../test-support/full-disk-process.ts", import.meta.url).pathname;
+    // A file that may not grow refuses the rest of a write, as a full disk does.
+    const script = 'trap "" XFSZ; ulimit -f 100; exec "$0" "$@"';
+    const args = ["-c", script, process.execPath, path, folder];
+    const { stdout } = await promisify(execFile)("sh", args);
+    const said = JSON.parse(stdout) as { promised: number; codes: string[]; failed: string };
+    assert.deepEqual(new Set([...said.codes, said.failed]), new Set(["disk-full"]));
+    assert.ok(said.promised > 100, `${said.promised} promised`);
+    const machine = await DurableMachine.open({ ...fullDiskOptions, folder });
+    assert.ok(machine.state.balances.size >= said.promised, `${machine.state.balances.size}`);
+    const next = machine.state.blockNumber + 1;
+    await machine.submit(blockEvent(next) as never);
+    await machine.close();
+    const { state, torn } = await recover(folder);
+    assert.equal(state.blockNumber, next);
+    assert.equal(torn, 0);
   });
 });

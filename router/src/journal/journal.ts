@@ -99,6 +99,7 @@ export class Journal {
   #waiting: Buffer[] = [];
   #committed = Promise.withResolvers<undefined>();
   #running: Promise<void> | undefined;
+  #lingering: NodeJS.Timeout | undefined;
   #failure: LakeError | undefined;
 
   private constructor(
@@ -112,6 +113,8 @@ export class Journal {
     this.#file = opened.file;
     this.#entries = opened.entries;
     this.#bytes = opened.bytes;
+    // Nobody may be waiting for the first batch.
+    this.#committed.promise.catch(() => undefined);
   }
 
   /**
@@ -138,8 +141,24 @@ export class Journal {
     return promise;
   }
 
+  /**
+   * Appends what nobody was promised: it goes to the disk with the next entry that somebody waits
+   * for, or after a while by itself. A failure is told by the next {@link append}.
+   */
+  appendUnpromised(payload: Uint8Array): void {
+    if (this.#failure !== undefined) return;
+    this.#waiting.push(encodeFrame(payload));
+    if (this.#running !== undefined || this.#lingering !== undefined) return;
+    this.#lingering = setTimeout(() => {
+      this.#lingering = undefined;
+      this.#running ??= this.#commitAll();
+    }, routerLimits.unpromisedMs);
+  }
+
   /** Waits for what is under way and closes the file. */
   async close(): Promise<void> {
+    clearTimeout(this.#lingering);
+    if (this.#waiting.length > 0) this.#running ??= this.#commitAll();
     await this.#running;
     this.#failure ??= new LakeError("shutting-down", "The Router is stopping.");
     await this.#file.close();

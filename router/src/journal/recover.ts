@@ -5,8 +5,8 @@ import { crc32 } from "node:zlib";
 import { LakeError } from "@lake-travis/protocol";
 import { folderError } from "@lake-travis/platform";
 import type { RouterEvent } from "../core/events.ts";
-import { createState, type RouterState } from "../core/state.ts";
-import { step } from "../core/step.ts";
+import { coreFormat, createState, type RouterState } from "../core/state.ts";
+import { formatUnknown, step } from "../core/step.ts";
 import { listJournal, readSegment, segmentName, snapshotName, writeWhole } from "./journal.ts";
 
 /** A state as the journal says it is, and where the journal goes on. */
@@ -78,7 +78,9 @@ async function loadSnapshot(
     const bytes = await readFile(join(folder, snapshotName(number)));
     const payload = bytes.subarray(4);
     if (bytes.length < 4 || crc32(payload) !== bytes.readUInt32BE(0)) continue;
-    return { state: deserialize(payload) as RouterState, from: number };
+    const state = deserialize(payload) as RouterState;
+    if (state.format !== coreFormat) throw formatUnknown();
+    return { state, from: number };
   }
   return { state: createState(), from: 1 };
 }

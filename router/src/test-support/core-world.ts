@@ -2,6 +2,7 @@ import {
   type Accept,
   type Address,
   type ChainEvent,
+  type ChallengeAnswer,
   type Close,
   closeReasons,
   type Delegation,
@@ -17,6 +18,8 @@ import {
   type CloseReason,
   type RequestForCompute,
   rfcType,
+  type RoutingWish,
+  routingWishHash,
   type Signed,
   type Ticket,
   type Tick,
@@ -25,7 +28,8 @@ import {
 } from "@lake-travis/protocol";
 import { decodeEvent, encodeEvent } from "../journal/recover.ts";
 import type { Effect, RouterEvent } from "../core/events.ts";
-import { createState, type RouterState } from "../core/state.ts";
+import { epochToJudge } from "../core/judging.ts";
+import { coreFormat, createState, type RouterState, type JudgedVerdict } from "../core/state.ts";
 import { step } from "../core/step.ts";
 
 const signature: Hex = `0x${"0".repeat(130)}`;
@@ -80,6 +84,7 @@ export class CoreWorld {
     const { users = 1, providers = 1, slots = 4, budget = 10n ** 18n } = options;
     this.submit({
       type: "router-founded",
+      format: coreFormat,
       router: this.router,
       ...this.domain,
       schedule: { genesisMs: this.genesisMs, lengthMs: epochMs },
@@ -179,6 +184,7 @@ export class CoreWorld {
   rfc(
     index: number,
     wish: Partial<RequestForCompute> = {},
+    routing: RoutingWish | null = null,
   ): Extract<RouterEvent, { type: "rfc-received" }> {
     this.#nonce += 1;
     const message: RequestForCompute = {
@@ -193,13 +199,13 @@ export class CoreWorld {
       maxSeconds: 600,
       nonce: bytes32Of(this.#nonce),
       deadline: this.now + 30_000,
-      wishHash: zeroBytes32,
+      wishHash: routingWishHash(routing ?? undefined),
       ...wish,
     };
     const rfc: Signed<RequestForCompute> = { message, signature };
     const signer = addressOf(firstUser + index + sessionKeyShift);
     const hash = messageHash(this.separator, rfcType, message);
-    return { type: "rfc-received", rfc, hash, signer, at: this.now };
+    return { type: "rfc-received", rfc, wish: routing, hash, signer, at: this.now };
   }
 
   /** Answers every question that was asked of a Provider among these effects; returns Tickets. */
@@ -221,8 +227,12 @@ export class CoreWorld {
   }
 
   /** An RFC up to its Ticket; throws where none comes. */
-  open(index: number, wish: Partial<RequestForCompute> = {}): OpenedSession {
-    const [granted] = this.accept(this.submit(this.rfc(index, wish)));
+  open(
+    index: number,
+    wish: Partial<RequestForCompute> = {},
+    routing: RoutingWish | null = null,
+  ): OpenedSession {
+    const [granted] = this.accept(this.submit(this.rfc(index, wish, routing)));
     if (granted === undefined) throw new Error("no Ticket came of it");
     return { id: granted.sessionId, ticket: granted.ticket };
   }
@@ -234,6 +244,7 @@ export class CoreWorld {
       readonly connected?: boolean;
       readonly tick?: Partial<Tick>;
       readonly close?: { readonly party: Party; readonly reason: CloseReason };
+      readonly answers?: readonly ChallengeAnswer[];
     },
   ): readonly Effect[] {
     const { provider, sessionKey } = session.ticket;
@@ -247,6 +258,7 @@ export class CoreWorld {
       connected: said.connected === true ? [session.id] : [],
       ticks: said.tick === undefined ? [] : [signed],
       closes: said.close === undefined ? [] : [this.close(session, said.close, tickHash)],
+      ...(said.answers === undefined ? {} : { challengeAnswers: said.answers }),
       at: this.now,
     });
   }
@@ -265,6 +277,42 @@ export class CoreWorld {
     };
     const { provider, sessionKey } = session.ticket;
     return { close, signer: how.party === "user" ? sessionKey : provider };
+  }
+
+  /** A whole good Session of so many seconds, closed by its User. */
+  serve(index: number, seconds: number, routing: RoutingWish | null = null): OpenedSession {
+    const session = this.open(index, {}, routing);
+    this.beat(session, { connected: true, tick: { seconds: 1, requestsAnswered: 1 } });
+    this.now += seconds * 1_000;
+    const tick = { seconds, requestsAnswered: 1, tokens: seconds * 50, activeMs: seconds * 1_000 };
+    this.beat(session, { tick, close: { party: "user", reason: "finished" } });
+    return session;
+  }
+
+  /** Judges the epoch that is due, with these verdicts on Sessions that did not pass. */
+  judge(against: readonly JudgedVerdict[] = []): readonly Effect[] {
+    const epoch = epochToJudge(this.state);
+    if (epoch === undefined) throw new Error("no epoch is due");
+    const records = this.state.ledgers.get(epoch)?.records ?? [];
+    const judged = records.flatMap((ended) => {
+      const verdict = against.find(({ sessionId }) => sessionId === ended.record.sessionId);
+      return verdict === undefined ? [] : [{ ...verdict, ended }];
+    });
+    const judgedAgain = against.filter(({ sessionId }) => this.state.held.has(sessionId));
+    const parties = records.flatMap(({ record, money }) => [record.provider, money.user]);
+    const sessionsOf = [...new Set(parties)].map(
+      (account) => [account, parties.filter((each) => each === account).length] as const,
+    );
+    const baselineHash = bytes32Of(epoch);
+    const half = judged.length >> 1;
+    const said = { type: "epoch-judged", epoch, baselineHash } as const;
+    const none = { sessionsOf: [], judgedAgain: [] };
+    const first = { ...said, ...none, from: 0, judged: judged.slice(0, half), isLast: false };
+    this.submit(first);
+    // As after a crash between the two.
+    if (half > 0) this.submit(first);
+    const rest = { from: half, judged: judged.slice(half), isLast: true };
+    return this.submit({ ...said, ...rest, sessionsOf, judgedAgain });
   }
 
   /** What an ended Session cost in seconds; undefined while it has not ended. */

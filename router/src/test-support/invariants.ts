@@ -7,7 +7,12 @@ import type { Ledger, RouterState } from "../core/state.ts";
  * The tests check them after each step, the torture after each recovery.
  */
 export function brokenInvariants(state: RouterState): string[] {
-  return [...brokenPurses(state), ...brokenSlots(state), ...brokenLedgers(state)];
+  return [
+    ...brokenPurses(state),
+    ...brokenSlots(state),
+    ...brokenLedgers(state),
+    ...brokenDebits(state),
+  ];
 }
 
 function brokenPurses(state: RouterState): string[] {
@@ -89,22 +94,52 @@ function brokenLedgers(state: RouterState): string[] {
     const { allowanceCredits, paidCredits, modelEmission, agentEmission } = ledger;
     const credits = [...ledger.credits.values()].reduce((sum, wei) => sum + wei, 0n);
     const sources = allowanceCredits + paidCredits + modelEmission + agentEmission;
-    const charged = ledger.records.reduce((sum, record) => {
+    const { budget } = state.reports.get(epoch) ?? { budget: 0n };
+    const beyond = ledger.allowanceCharged > budget;
+    const always = [
+      ...(ledger.open === (open.get(epoch) ?? 0) ? [] : [`epoch ${epoch} counts Sessions wrongly`]),
+      ...(credits === sources ? [] : [`epoch ${epoch} credits what has no source`]),
+      ...(paidCredits <= ledger.debitTotal ? [] : [`epoch ${epoch} credits undebited wei`]),
+      ...(beyond ? [`epoch ${epoch} charges allowances beyond its budget`] : []),
+    ];
+    // After its verdicts, or with Records on the disk, a ledger is not the sum of what is here.
+    if (ledger.judged || ledger.spilled.count > 0) return always;
+    const charged = ledger.records.reduce((sum, { record }) => {
       const payees = record.payees.map(({ account, kind, weiPerSecond }) => {
         return { account, kind, weiPerSecond: BigInt(weiPerSecond) };
       });
       return sum + pricePerSecond(payees) * BigInt(record.seconds);
     }, 0n);
     return [
-      ...(ledger.open === (open.get(epoch) ?? 0) ? [] : [`epoch ${epoch} counts Sessions wrongly`]),
-      ...(credits === sources ? [] : [`epoch ${epoch} credits what has no source`]),
+      ...always,
       ...(allowanceCredits + paidCredits <= charged
         ? []
         : [`epoch ${epoch} credits uncharged wei`]),
       ...((allowanceCredits + paidCredits + roundings(ledger)) * 1000n >= charged * 995n
         ? []
         : [`epoch ${epoch} charged what nobody was credited`]),
-      ...(paidCredits <= ledger.debitTotal ? [] : [`epoch ${epoch} credits undebited wei`]),
     ];
   });
+}
+
+/** What a deposit was debited is settled, in a ledger, or held for a verdict: nowhere else. */
+function brokenDebits(state: RouterState): string[] {
+  const sums = new Map<number, bigint>(state.settled.debits);
+  const add = (number: number, wei: bigint): void => {
+    sums.set(number, (sums.get(number) ?? 0n) + wei);
+  };
+  for (const ledger of state.ledgers.values()) {
+    for (const [number, wei] of ledger.debits) add(number, wei);
+  }
+  for (const { money } of state.held.values()) {
+    for (const { number, wei } of money.debits) add(number, wei);
+  }
+  const debited = state.deposits.reduce((sum, deposit) => sum + deposit.debited, 0n);
+  const spent = [...state.users.values()].reduce((sum, user) => sum + user.debited, 0n);
+  return [
+    ...state.deposits.flatMap((deposit, number) => {
+      return deposit.debited === (sums.get(number) ?? 0n) ? [] : [`deposit ${number} lost wei`];
+    }),
+    ...(debited === spent ? [] : ["Users and deposits disagree on what was debited"]),
+  ];
 }

@@ -4,6 +4,7 @@ import {
   type ChainEvent,
   type ChainReceipt,
   type Clock,
+  type CollectedLeaf,
   epochAt,
   type EpochSchedule,
   type Hex,
@@ -19,6 +20,7 @@ import {
 /** Faster than any real chain, so that tests wait little. */
 const blockMs = 200;
 const settleGas = 100_000;
+const collectGas = 64_000;
 
 /** How a {@link SimulatedChain} is set up. */
 export interface SimulatedChainOptions {
@@ -35,6 +37,7 @@ export interface SimulatedChainOptions {
 export class SimulatedChain implements RouterChain {
   readonly blocks: ChainBlock[] = [];
   readonly settlements: { readonly hash: Hex; readonly settlement: Settlement }[] = [];
+  readonly collected: { readonly number: number; readonly cumulativeDebit: bigint }[] = [];
   readonly #options: SimulatedChainOptions;
   #events: ChainEvent[] = [];
   #pending: { hash: Hex; settlement: Settlement; finalAt: number; epoch: number } | null = null;
@@ -115,6 +118,14 @@ export class SimulatedChain implements RouterChain {
     this.add({ type: "settlement-posted", epoch, hash, creditRoot });
     const block = this.#numberNow();
     return Promise.resolve({ transaction: hash, block, gasUsed: settleGas });
+  }
+
+  collect(number: number, { cumulativeDebit }: CollectedLeaf): Promise<ChainReceipt> {
+    this.collected.push({ number, cumulativeDebit });
+    const fact = { number: BigInt(number), collected: cumulativeDebit };
+    this.add({ type: "deposit-collected", ...fact });
+    const transaction = keccak256Hex(Uint8Array.of(number));
+    return Promise.resolve({ transaction, block: this.#numberNow(), gasUsed: collectGas });
   }
 
   /**

@@ -12,6 +12,8 @@ import {
   heartbeatSignatureHeader,
   type Hex,
   type HeartbeatReply,
+  LakeError,
+  limits,
   messageHash,
   messageToJson,
   type Offer,
@@ -37,6 +39,14 @@ import {
   readJson,
   serveHttp,
 } from "@lake-travis/platform";
+
+const nothing = { connected: [], closes: [] } as const;
+
+/** One RFC of an AcceptBatch, not yet read. */
+interface AcceptAsked {
+  readonly rfc: unknown;
+  readonly offerHash: Hex;
+}
 
 /** How a {@link SimulatedProvider} is set up. */
 export interface SimulatedProviderOptions {
@@ -128,8 +138,7 @@ export class SimulatedProvider {
     readonly closes?: readonly { readonly sessionId: Hex; readonly tickHash: Hex }[];
     readonly reason?: (typeof closeReasons)[number];
   }): Promise<HeartbeatReply> {
-    const { account, signer, clock, routerUrl } = this.#options;
-    this.#at = Math.max(this.#at + 1, clock.now());
+    const { signer } = this.#options;
     const reason = closeReasons.indexOf(said.reason ?? "finished");
     const party = parties.indexOf("provider");
     const closes = (said.closes ?? []).map((close) => {
@@ -137,16 +146,20 @@ export class SimulatedProvider {
       return signedToJson(closeType, signMessage(this.#separator, closeType, message, signer));
     });
     const ticks = (said.ticks ?? []).map(({ tick, ...signatures }) => {
-      return { tick: messageToJson(tickType, tick), ...signatures };
+      return JSON.stringify({ tick: messageToJson(tickType, tick), ...signatures });
     });
-    const beat = {
-      provider: account,
-      at: this.#at,
-      connected: said.connected ?? [],
-      ticks,
-      closes,
-    };
-    const body = Buffer.from(JSON.stringify(beat));
+    return this.beatText(ticks, { connected: said.connected ?? [], closes });
+  }
+
+  /** Sends a Heartbeat whose Ticks are JSON already. */
+  async beatText(
+    ticks: readonly string[],
+    rest: { readonly connected: readonly Hex[]; readonly closes: readonly unknown[] } = nothing,
+  ): Promise<HeartbeatReply> {
+    const { account, signer, clock, routerUrl } = this.#options;
+    this.#at = Math.max(this.#at + 1, clock.now());
+    const head = JSON.stringify({ provider: account, at: this.#at, ...rest });
+    const body = Buffer.from(`${head.slice(0, -1)},"ticks":[${ticks.join(",")}]}`);
     const signature = signer.sign(heartbeatDigest(this.#separator, body));
     return (await this.http.json("POST", routerUrl + routerPaths.heartbeats, body, {
       headers: { [heartbeatSignatureHeader]: signature },
@@ -157,15 +170,28 @@ export class SimulatedProvider {
     if (new URL(request.url).pathname !== providerPaths.accepts) {
       return new Response(null, { status: 404 });
     }
-    const json = (await readJson(request, 65_536)) as { rfc: unknown; offerHash: Hex };
-    const rfc = signedFromJson(rfcType, json.rfc);
-    await this.onAccept();
+    const { requests } = (await readJson(request, limits.acceptBatchBytesMax)) as {
+      requests: AcceptAsked[];
+    };
+    const answers = await Promise.all(requests.map((asked) => this.#acceptOf(asked)));
+    return Response.json({ answers });
+  }
+
+  async #acceptOf({ rfc, offerHash }: AcceptAsked): Promise<unknown> {
+    try {
+      await this.onAccept();
+    } catch (error) {
+      if (error instanceof LakeError) return error.toBody();
+      throw error;
+    }
+    // The signature is the Router's to check; a real Provider checks it too.
+    const { message } = signedFromJson(rfcType, rfc);
     const accept: Accept = {
-      rfcHash: messageHash(this.#separator, rfcType, rfc.message),
-      offerHash: json.offerHash,
+      rfcHash: messageHash(this.#separator, rfcType, message),
+      offerHash,
       expiresAt: this.#options.clock.now() + 10_000,
     };
     const signed = signMessage(this.#separator, acceptType, accept, this.#options.signer);
-    return Response.json(signedToJson(acceptType, signed));
+    return signedToJson(acceptType, signed);
   }
 }

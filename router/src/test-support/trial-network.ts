@@ -6,6 +6,7 @@ import {
   type ChainEvent,
   delegationType,
   type Deployment,
+  type Domain,
   domainOf,
   type Hex,
   type RouterStatus,
@@ -79,6 +80,10 @@ export class TrialNetwork {
     await network.#startProvider();
     await network.#delegate();
     return network;
+  }
+
+  get domain(): Domain {
+    return domainOf(this.#deployment);
   }
 
   get url(): string {

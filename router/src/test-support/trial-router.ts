@@ -55,6 +55,7 @@ if (process.argv[1] === import.meta.filename) {
     const ipfs = new IpfsNode({ dataDir: folder });
     await ipfs.start();
     const node = new RouterNode({
+      databaseUrl: `sqlite:${folder}/projection.db`,
       ...{ deployment, account, signingKey, port, chain, ipfs, clock },
       dataDir: folder,
       host: "127.0.0.1",
