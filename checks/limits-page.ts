@@ -9,6 +9,7 @@ const sources = [
   "protocol/src/inference/inference-limits.ts",
   "protocol/src/record-limits.ts",
   "protocol/src/verdicts/limits.ts",
+  "platform/src/http/serve-limits.ts",
   "registry/src/limits.ts",
   "router/src/limits.ts",
   "router/src/core/core-limits.ts",

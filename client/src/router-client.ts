@@ -7,6 +7,7 @@ import {
   delegationType,
   type EpochReport,
   type Hex,
+  LakeError,
   type ListedOffer,
   offerType,
   type RfcRequest,
@@ -45,23 +46,61 @@ export function createRouterClient(url: string): RouterClient {
   const base = url.replace(/\/+$/, "");
   const http = createHttpClient({ unreachable: "router-unreachable" });
   const get = (path: string): Promise<unknown> => http.json("GET", base + path);
+  const own = new UsersShard(base);
   return {
     status: async () => (await get(routerPaths.status)) as RouterStatus,
-    delegate: (request) => delegate(http, base, request),
-    requestCompute: (request, signal) => requestCompute(http, base, request, signal),
+    delegate: async (request) => {
+      const receipt = await delegate(http, base, request);
+      own.follow(receipt.routerUrl);
+      return receipt;
+    },
+    requestCompute: (request, signal) =>
+      own.ask((url) => requestCompute(http, url, request, signal)),
     close: async (close) => {
-      await http.json("POST", base + routerPaths.closes, signedToJson(closeType, close));
+      await own.ask((url) =>
+        http.json("POST", url + routerPaths.closes, signedToJson(closeType, close)),
+      );
     },
     offers: async () => {
       const { offers } = (await get(routerPaths.offers)) as { offers: ListedOffer[] };
       return offers.map((entry) => ({ ...entry, offer: signedFromJson(offerType, entry.offer) }));
     },
-    session: async (id) => (await get(`${routerPaths.sessions}/${id}`)) as SessionState,
+    session: (id) =>
+      own.ask(async (url) => {
+        return (await http.json("GET", `${url}${routerPaths.sessions}/${id}`)) as SessionState;
+      }),
     epoch: async (epoch) => (await get(`${routerPaths.epochs}/${epoch}`)) as EpochReport,
     credit: async (account, state = "final") =>
       (await get(`${routerPaths.credits}/${account}?state=${state}`)) as CreditProof,
     stop: () => http.close(),
   };
+}
+
+/**
+ * Where the User's RFCs, Closes and Session queries go. A Router of several processes says so with
+ * the receipt of the Delegation, or refuses with the right address.
+ */
+class UsersShard {
+  #url: string;
+
+  constructor(url: string) {
+    this.#url = url;
+  }
+
+  follow(url: unknown): void {
+    if (typeof url === "string" && /^https?:\/\//.test(url)) this.#url = url.replace(/\/+$/, "");
+  }
+
+  /** Asks there; where it is another shard's now, there once. */
+  async ask<T>(call: (url: string) => Promise<T>): Promise<T> {
+    try {
+      return await call(this.#url);
+    } catch (error) {
+      if (!(error instanceof LakeError) || error.code !== "shard-wrong") throw error;
+      this.follow(error.data?.["url"]);
+      return await call(this.#url);
+    }
+  }
 }
 
 async function delegate(

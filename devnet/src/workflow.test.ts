@@ -74,13 +74,27 @@ describe("the whole network", () => {
     assert.equal(sessions.size, 1);
   });
 
-  it("lists the models with their prices", async () => {
+  it("lists the models of the network", async () => {
     const openai = new OpenAI({ baseURL: endpoint, apiKey: "unused" });
     const { data } = await openai.models.list();
     assert.deepEqual(
       data.map(({ id }) => id),
-      [model],
+      ["lake/digits", model],
     );
+  });
+
+  it("has a digit read by a classifier, paid by the same second", async () => {
+    // A plain 1: a bar through the middle of eight rows.
+    const input = [Array.from({ length: 64 }, (_, at) => (at % 8 === 3 || at % 8 === 4 ? 1 : 0))];
+    const answer = await fetch(`${endpoint}/classify`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model: "lake/digits", input, top: 2 }),
+    });
+    const { data } = (await answer.json()) as { data?: { classes: { label: string }[] }[] };
+    assert.equal(data?.[0]?.classes.length, 2);
+    assert.equal(data[0].classes[0]?.label, "1");
+    assert.match(answer.headers.get("lake-cost-mor") ?? "", /^0\.0/);
   });
 
   it("answers curl", async (t) => {

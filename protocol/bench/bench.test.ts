@@ -8,7 +8,7 @@ it("measures verdicts and pages, so that no benchmark rots", async () => {
   const path = new URL("./main.ts", import.meta.url).pathname;
   const figures: { name: string; value: number }[] = [];
   // The Merkle peer is installed from a registry, so only the benchmark itself runs that part.
-  for (const part of ["auc", "page"]) {
+  for (const part of ["auc", "audit", "page"]) {
     const { stdout } = await promisify(execFile)(process.execPath, [
       path,
       part,
@@ -25,6 +25,7 @@ it("measures verdicts and pages, so that no benchmark rots", async () => {
   assert.ok(value("auc_half") > 0.88);
   assert.ok(value("honest_failed_share") <= 0.003);
   assert.ok(value("leaderboard_page_ms") > 0);
+  assert.ok(value("audit_5k_s") > 0);
 });
 
 it("computes the area under the curve as defined", () => {

@@ -1,4 +1,4 @@
-/* `npm run bench -w protocol -- verdicts [auc|judge|merkle|page] [--quick] [--runs 3] [--json]` */
+/* `npm run bench -w protocol -- verdicts [auc|judge|audit|merkle|page] [--quick] [--json]` */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -42,6 +42,7 @@ const work: string[] = [];
 
 if (part === undefined || part === "auc") figures.push(...benchVerdicts());
 if (part === undefined || part === "judge") figures.push(...(await benchJudge()));
+if (part === undefined || part === "audit") figures.push(...(await benchAudit()));
 if (part === undefined || part === "merkle") figures.push(...benchMerkle());
 if (part === undefined || part === "page") figures.push(...benchPage());
 
@@ -156,13 +157,54 @@ interface JudgeRun {
 }
 
 async function judgeOnce(path: string): Promise<JudgeRun> {
-  const program = join(import.meta.dirname, "judge-process.ts");
-  const child = spawn(process.execPath, [program, path], { stdio: ["ignore", "ignore", "pipe"] });
+  return (await tellOf([join(import.meta.dirname, "judge-process.ts"), path])) as JudgeRun;
+}
+
+/** One settlement of so many Sessions, read and computed again. */
+async function benchAudit(): Promise<Figure[]> {
+  const count = quick ? 5_000 : 1_000_000;
+  const folder = mkdtempSync(join(tmpdir(), "lake-bench-"));
+  try {
+    const path = join(folder, "records.jsonl");
+    makeRecords(path, count);
+    const program = join(import.meta.dirname, "../../client/src/audit/bench/audit-process.ts");
+    // It makes a whole settlement at once; the audit itself runs with what Node gives.
+    await tellOf(["--max-old-space-size=12000", program, "prepare", path, folder]);
+    const all: JudgeRun[] = [];
+    for (let run = 0; run < Math.min(runs, 2); run += 1) {
+      all.push((await tellOf([program, "audit", folder])) as JudgeRun);
+    }
+    work.push(`audit ${count}`);
+    return [
+      figure(
+        quick ? "audit_5k_s" : "audit_1m_s",
+        "s",
+        all.map(({ seconds }) => seconds),
+      ),
+      figure(
+        "audit_cpu_s",
+        "s",
+        all.map(({ cpuSeconds }) => cpuSeconds),
+      ),
+      figure(
+        "audit_rss_mb",
+        "MB",
+        all.map(({ rssMb }) => rssMb),
+      ),
+    ];
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What a program says in the last line on standard error; throws where it fails. */
+async function tellOf(args: readonly string[]): Promise<unknown> {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
   let told = "";
   child.stderr.on("data", (bytes: Buffer) => (told += bytes.toString()));
   const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`lake judge failed: ${told}`);
-  return JSON.parse(told.trim().split("\n").at(-1) ?? "") as JudgeRun;
+  if (code !== 0) throw new Error(`${args.join(" ")} failed: ${told}`);
+  return JSON.parse(told.trim().split("\n").at(-1) || "null");
 }
 
 function benchMerkle(): Figure[] {

@@ -78,6 +78,8 @@ export interface DelegationReceipt {
   readonly allowance: string;
   /** Left of the deposit that the Delegation covers. */
   readonly deposit: string;
+  /** Where this User's RFCs, Closes and questions go; absent: where the Delegation went. */
+  readonly routerUrl?: string;
 }
 
 /** Body of `POST /v1/rfcs`: a `Signed<RequestForCompute>` with the wish that it hashes, if any. */

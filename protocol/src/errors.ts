@@ -12,6 +12,7 @@ export const errorStatus = {
   "records-invalid": 400,
   "context-length-exceeded": 400,
   "route-not-found": 404,
+  "shard-wrong": 421,
   // Who says so is not who should.
   "signature-invalid": 401,
   "endpoint-key-wrong": 401,
@@ -149,11 +150,20 @@ export function errorFromBody(body: unknown, status: number, fallback: ErrorCode
   if (typeof error?.code === "string" && Object.hasOwn(errorStatus, error.code)) {
     const message = typeof error.message === "string" ? error.message : error.code;
     const advice = typeof error.advice === "string" ? { advice: error.advice } : {};
-    return new LakeError(error.code, message, advice);
+    return new LakeError(error.code, message, { ...advice, ...dataOf(error.data) });
   }
   return new LakeError(fallback, `The peer answered with HTTP status ${status}.`, {
     data: { status },
   });
+}
+
+/** A peer's data as far as it is what it should be. */
+function dataOf(data: unknown): Pick<LakeErrorOptions, "data"> {
+  if (typeof data !== "object" || data === null) return {};
+  const entries = Object.entries(data as Readonly<Record<string, unknown>>).filter(([, value]) =>
+    ["string", "number", "boolean"].includes(typeof value),
+  );
+  return { data: Object.fromEntries(entries) as NonNullable<LakeErrorOptions["data"]> };
 }
 
 /** Throws an `internal` {@link LakeError} where something that cannot be false is false. */

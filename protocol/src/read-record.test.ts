@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import canonicalize from "canonicalize";
 import fc from "fast-check";
+import { leafOf } from "./merkle.ts";
+import { recordLeaf, recordLine } from "./record.ts";
 import { recordFieldNames, recordFields, recordJsonSchema } from "./record-fields.ts";
 import { readJudgedRecord, readRecord } from "./read-record.ts";
 import { anyRecord } from "./test-support/any-record.ts";
@@ -12,6 +15,16 @@ describe("a public Record", () => {
       fc.property(anyRecord, (record) => {
         const json: unknown = JSON.parse(JSON.stringify(record));
         assert.deepEqual(readRecord(json), JSON.parse(JSON.stringify(record)));
+      }),
+    );
+  });
+
+  it("is written in the RFC 8785 form", () => {
+    fc.assert(
+      fc.property(anyRecord, (record) => {
+        assert.equal(recordLine(record), canonicalize(record));
+        const leaf = leafOf(Buffer.from(recordLine(record)));
+        assert.deepEqual(Buffer.from(recordLeaf(record)), Buffer.from(leaf));
       }),
     );
   });

@@ -24,6 +24,10 @@ export const limits = {
   reportsPerBeatMax: 256,
   /** An Offer stands so long; it is renewed at half of it. */
   offerMs: 600_000,
+  /** A certificate is replaced at this age: a stolen key is of use for a season at most. */
+  certificateMs: 90 * 86_400_000,
+  /** Older certificates shown to those who pin them; each renewal adds one for minutes to hours. */
+  retiredCertificatesMax: 16,
   /** The journal is rewritten without ended Sessions when it has grown beyond this. */
   journalBytesMax: 16 * 1024 * 1024,
   /** Running answers may take so long to finish at a stop; then they are cut. */

@@ -18,6 +18,7 @@ import { IpfsNode } from "@lake-travis/registry";
 import { type PreparedModel, prepareModel } from "./prepare-model.ts";
 import { readFlags } from "./provider-flags.ts";
 import { ProviderNode } from "./provider-node.ts";
+import { renewOnSignal } from "./renew-on-signal.ts";
 
 await runUntilStopped(async (signal) => {
   const flags = readFlags(process.argv.slice(2));
@@ -34,6 +35,7 @@ await runUntilStopped(async (signal) => {
     prepared.push(await prepareModel({ ...flags, ...terms }, sources));
   }
   const models = prepared.map(({ model }) => model);
+  const logger = createLogger({ name: "provider" });
   const node = new ProviderNode({
     deployment,
     dataDir: folder.path,
@@ -46,9 +48,10 @@ await runUntilStopped(async (signal) => {
     directory: createNodeDirectory(chain),
     clock: systemClock,
     random: systemRandom,
-    logger: createLogger({ name: "provider" }),
+    logger,
   });
   await node.start();
+  renewOnSignal(node, logger);
   // `lake models rm` and `gc` on the same folder leave alone what is being served.
   const releases = models.map(({ manifestDigest }) => storage.hold(manifestDigest));
   return {

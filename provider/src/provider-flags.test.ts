@@ -27,6 +27,12 @@ test("flags are read with their defaults", () => {
   assert.deepEqual(read.holders, ["http://a", "http://b"]);
 });
 
+test("an engine may be an npm package, looked for under the data folder", () => {
+  const named = (engine: string | undefined): unknown => readFlags(flags({ engine })).enginePackage;
+  assert.equal(named(undefined), undefined);
+  assert.deepEqual(named("package:@a/b"), { name: "@a/b", folder: "/d" });
+});
+
 test("several models have a price each, in order", () => {
   const { models } = readFlags([...flags(), "--model", "lake/digits", "--wei-per-second", "9"]);
   assert.deepEqual(models[1], { model: "lake/digits", weiPerSecond: 9n });
@@ -49,4 +55,7 @@ test("each flag that is wrong is named in one sentence", () => {
   check({ slots: "0" }, /--slots must be/);
   check({ router: "nowhere" }, /--router must be a URL/);
   check({ colour: "red" }, /colour/);
+  check({ engine: "llama" }, /--engine must be package:/);
+  check({ engine: "package:" }, /--engine must be package:/);
+  check({ engine: "package:a", "engine-url": "http://a" }, /cannot both compute/);
 });

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { type Address, isHex, LakeError, parseHandle } from "@lake-travis/protocol";
+import type { EnginePackage } from "./engine/create-engine-child.ts";
 
 /** What the Provider's process is told on its command line. */
 export interface ProviderFlags {
@@ -18,6 +19,8 @@ export interface ProviderFlags {
   readonly gpu: "auto" | false;
   /** A server in OpenAI's language that computes instead of llama.cpp here. */
   readonly engine: EngineFlags | undefined;
+  /** An npm package, installed under the data folder, that computes instead. */
+  readonly enginePackage: EnginePackage | undefined;
 }
 
 /** Where an engine's server is, and how it lets this Provider in. */
@@ -62,6 +65,7 @@ export function readFlags(args: readonly string[]): ProviderFlags {
     holders: values.holder.map((url) => urlOf(url, "holder")),
     gpu: values["no-gpu"] ? false : "auto",
     engine: engineOf(values),
+    enginePackage: packageOf(values, need("data-dir")),
   };
 }
 
@@ -82,6 +86,7 @@ function parse(args: readonly string[]) {
         "min-seconds": { type: "string", default: "1" },
         slots: { type: "string", default: "4" },
         holder: { type: "string", multiple: true, default: [] },
+        engine: { type: "string" },
         "engine-url": { type: "string" },
         "engine-key-file": { type: "string" },
         "engine-model": { type: "string" },
@@ -117,6 +122,22 @@ function engineOf(values: ReturnType<typeof parse>): EngineFlags | undefined {
     keyFile: values["engine-key-file"],
     model: values["engine-model"],
   };
+}
+
+function packageOf(
+  values: ReturnType<typeof parse>,
+  folder: string,
+): ProviderFlags["enginePackage"] {
+  const { engine } = values;
+  if (engine === undefined) return undefined;
+  const [kind, name = ""] = engine.split(/:(.*)/s, 2);
+  if (kind !== "package" || name === "") {
+    throw invalid("--engine must be package:<name of an npm package>.");
+  }
+  if (values["engine-url"] !== undefined) {
+    throw invalid("--engine and --engine-url cannot both compute.");
+  }
+  return { name, folder };
 }
 
 function wholeNumber(

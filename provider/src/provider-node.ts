@@ -25,13 +25,13 @@ import {
   createHttpClient,
   type HttpClient,
   type HttpServer,
-  loadOrCreateCertificate,
   loadOrCreateKey,
   type Logger,
   nativeSignatures,
   serveHttp,
   signerFromKey,
 } from "@lake-travis/platform";
+import { CertificateKeeper } from "./certificate-keeper.ts";
 import { createSessionBook, type ServedSession, type SessionBook } from "./core/session-book.ts";
 import { countAt } from "./core/session-count.ts";
 import { HeartbeatLoop } from "./heartbeat.ts";
@@ -112,6 +112,7 @@ interface Running {
   readonly publisher: OfferPublisher;
   readonly shelf: ModelShelf;
   readonly server: HttpServer;
+  readonly certificates: CertificateKeeper;
   readonly http: HttpClient;
   readonly stopTimers: () => Promise<void>;
   readonly facts: ProviderFacts;
@@ -129,7 +130,8 @@ export class ProviderNode implements Startable {
 
   /** What runs; throws `internal` before {@link start}. */
   get facts(): ProviderFacts {
-    return this.#get().facts;
+    const { facts, certificates } = this.#get();
+    return { ...facts, tlsFingerprint: certificates.fingerprint };
   }
 
   /**
@@ -176,11 +178,19 @@ export class ProviderNode implements Startable {
     await this.#get().shelf.reprice(handle, weiPerSecond);
   }
 
+  /**
+   * Shows another certificate from now on and offers it; open Sessions notice nothing. Throws
+   * `provider-refused` where it was done too often of late.
+   */
+  async renewCertificate(): Promise<void> {
+    await this.#get().certificates.renew();
+  }
+
   /** How everything stands now. */
   snapshot(): NodeSnapshot {
     const { account, routerUrl, clock } = this.#options;
-    const { book, facts, heartbeat, publisher, shelf, startedAt } = this.#get();
-    const { endpoint, signingKey, tlsFingerprint } = facts;
+    const { book, heartbeat, publisher, shelf, startedAt } = this.#get();
+    const { endpoint, signingKey, tlsFingerprint } = this.facts;
     return snapshotOf(
       { account, endpoint, signingKey, tlsFingerprint, routerUrl, startedAt, now: clock.now() },
       { book, heartbeat, publisher, shelf },
@@ -276,25 +286,25 @@ async function run(
   const models = shelf.served;
   const isRouterSignature = router.hasSigned.bind(router);
   const app = createProviderApp({ keeper, clock, logger, isRouterSignature, models });
-  const tls = await loadOrCreateCertificate(dataDir, clock);
+  const certificates = await CertificateKeeper.open({ dataDir, clock, logger, book });
   const { host } = options;
   const fetch = (request: Request): Response | Promise<Response> => app.fetch(request);
-  const server = await serveHttp({ fetch, host, port: options.port, tls });
+  const server = await serveHttp({ fetch, host, port: options.port, tls: certificates.tls });
   const publicHost = options.publicHost ?? host;
   const endpoint = options.publicUrl ?? `https://${urlHost(publicHost)}:${server.port}`;
-  await shelf.moveTo({ endpoint, tlsFingerprint: tls.fingerprint });
+  await certificates.attach({ server, shelf, endpoint });
   const offers = await makeOffers(shelf, measured);
   heartbeat.start();
-  const stopTimers = startSweeping({ keeper, clock, logger, shelf });
+  const stopTimers = startSweeping({ keeper, clock, logger, shelf, certificates });
   const facts = {
     endpoint,
     port: server.port,
-    tlsFingerprint: tls.fingerprint,
+    tlsFingerprint: certificates.fingerprint,
     signingKey: signer.address,
     offers,
   };
   const startedAt = clock.now();
-  const hands = { journal, book, keeper, heartbeat, publisher, shelf, server, http };
+  const hands = { journal, book, keeper, heartbeat, publisher, shelf, server, certificates, http };
   return { ...hands, stopTimers, facts, startedAt };
 }
 
@@ -353,14 +363,16 @@ function startSweeping(parts: {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly shelf: ModelShelf;
+  readonly certificates: CertificateKeeper;
 }): () => Promise<void> {
-  const { keeper, clock, logger, shelf } = parts;
+  const { keeper, clock, logger, shelf, certificates } = parts;
   const stopping = new AbortController();
   const loop = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
         await keeper.sweep();
         shelf.correctSpeeds();
+        certificates.renewWhenOld();
         await clock.sleep(limits.sweepMs, stopping.signal);
       } catch (error) {
         // An aborted sleep is the end; a full disk is told and tried again at the next sweep.

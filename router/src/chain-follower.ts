@@ -2,10 +2,9 @@ import {
   type ChainBlock,
   type Clock,
   epochAt,
+  type Hex,
   LakeError,
-  type Random,
   type RouterChain,
-  toHex,
 } from "@lake-travis/protocol";
 import type { Logger } from "@lake-travis/platform";
 import type { DurableMachine } from "./durable-machine.ts";
@@ -15,7 +14,8 @@ export interface FollowerParts {
   readonly machine: DurableMachine;
   readonly chain: RouterChain;
   readonly clock: Clock;
-  readonly random: Random;
+  /** The secret to draw lots with in an epoch. */
+  readonly secretOf: (epoch: number) => Hex;
   readonly logger: Logger;
   /** Where to begin when nothing is known yet. */
   readonly deployBlock: number;
@@ -46,7 +46,7 @@ export class ChainFollower {
    * epochs: the facts of the new one and its budget enter one right behind the other.
    */
   async #take(blocks: readonly ChainBlock[], signal: AbortSignal): Promise<void> {
-    const { machine, random, clock, logger } = this.#parts;
+    const { machine, secretOf, clock, logger } = this.#parts;
     const { schedule, openEpoch } = machine.state;
     const newest = blocks.at(-1);
     const epoch = newest === undefined ? -1 : epochAt(schedule, newest.timestampMs);
@@ -55,7 +55,7 @@ export class ChainFollower {
       return;
     }
     const budget = await this.#budgetOf(epoch, signal);
-    const secret = toHex(random.bytes(32));
+    const secret = secretOf(epoch);
     const at = clock.now();
     await Promise.all([
       machine.submit({ type: "blocks-followed", blocks }),

@@ -14,7 +14,7 @@ function spent(
   const owner = state.router;
   debits.forEach((debited, number) => {
     const own = { owner, balance: 10n ** 9n, debited, collected: collected[number] ?? 0n };
-    state.deposits.push({ ...own, withdrawing: 0n, withdrawingFrom: 0 });
+    state.deposits.push({ ...own, withdrawing: 0n, withdrawingFrom: 0, paidByHatch: 0n });
     state.settled.debits.set(number, debited);
   });
   const totals = { ...state.settled.totals, deposits: debits.length };

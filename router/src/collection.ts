@@ -6,14 +6,14 @@
  * needed and for few deposits.
  */
 import { debitTreeOf } from "@lake-travis/protocol";
-import type { CollectedLeaf } from "@lake-travis/protocol";
+import type { DebitLeaf } from "@lake-travis/protocol";
 import type { RouterState } from "./core/state.ts";
 import { routerLimits } from "./limits.ts";
 
 /** A deposit whose final debit should be booked now. */
 export interface DueCollection {
   readonly number: number;
-  readonly leaf: CollectedLeaf;
+  readonly leaf: DebitLeaf;
 }
 
 /** The deposits to book now, those that spent most first; none while the float is half full. */
@@ -37,7 +37,7 @@ export function dueCollections(state: RouterState): DueCollection[] {
   for (const { number, cumulative, wei } of waiting) {
     // A quarter of the float is left as it is, so that one Session does not bring the next booking.
     if (due.length >= routerLimits.collectionsMax || rest * 4n <= state.budget) break;
-    const { salt } = entries[number] as { readonly salt: CollectedLeaf["salt"] };
+    const { salt } = entries[number] as { readonly salt: DebitLeaf["salt"] };
     const leaf = { cumulativeDebit: cumulative, salt, proof: tree.proofOf(number) };
     due.push({ number, leaf });
     rest -= wei;

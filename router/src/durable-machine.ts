@@ -18,6 +18,8 @@ export interface MachineOptions {
   readonly deployment: Deployment;
   readonly logger: Logger;
   readonly now: number;
+  /** Which of how many Routers of the account; absent: the only one. */
+  readonly shard?: { readonly index: number; readonly count: number };
 }
 
 /**
@@ -136,7 +138,8 @@ export class DurableMachine {
     const { router, deployment } = options;
     const { chainId, computeContract, schedule } = deployment;
     const secret = toHex(randomBytes(32));
-    const place = { router, chainId, computeContract, schedule };
+    const { index, count } = options.shard ?? { index: 0, count: 1 };
+    const place = { router, chainId, computeContract, schedule, shard: { index, count } };
     await this.submit({ type: "router-founded", format: coreFormat, ...place, secret });
   }
 }
@@ -159,7 +162,17 @@ function isPromise({ type }: Effect): boolean {
 }
 
 function requireSame(state: RouterState, options: MachineOptions): void {
-  const { deployment, router } = options;
+  const { deployment, router, shard = { index: 0, count: 1 } } = options;
+  const { shard: known } = state;
+  if (known.count !== shard.count || known.index !== shard.index) {
+    throw new LakeError(
+      "argument-invalid",
+      `This folder is shard ${known.index} of ${known.count}.`,
+      {
+        advice: "Users would lose their shard's memory: keep --shards, or name another --data-dir.",
+      },
+    );
+  }
   const same =
     state.router === router &&
     state.domain.chainId === deployment.chainId &&

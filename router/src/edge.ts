@@ -80,14 +80,14 @@ export class Edge {
     pseudonymKey: Hex | null,
     at: number,
   ): EventOf<"delegation-received"> {
-    const { message: delegation } = signed;
+    const { message: delegation, signature } = signed;
     const { expected } = { expected: delegation.user };
     requireSigner(this.separator, delegationType, signed, {
       signatures: this.#signatures,
       expected,
     });
     const hash = toHex(digestOf(this.separator, delegationType, delegation));
-    return { type: "delegation-received", delegation, hash, pseudonymKey, at };
+    return { type: "delegation-received", delegation, hash, signature, pseudonymKey, at };
   }
 
   /** Throws `signature-invalid` or `signer-wrong`. */

@@ -70,7 +70,10 @@ export class Heartbeats {
     const closes = listOf(json?.["closes"], "closes").map((item) => this.#closeFromJson(item));
     this.#heard.set(provider, { heardAt: this.#clock.now(), at });
     const ticks = await Promise.all(
-      listOf(json?.["ticks"], "ticks").map((item) => this.#tickFromJson(item)),
+      listOf(json?.["ticks"], "ticks")
+        // Those of other shards' Sessions need no signatures recovered here.
+        .filter((item) => this.#isConcerned(item))
+        .map((item) => this.#tickFromJson(item)),
     );
     // Absent where a Provider has nothing to say.
     const challengeAnswers = listOf(json?.["challengeAnswers"] ?? [], "challengeAnswers").map(
@@ -132,6 +135,12 @@ export class Heartbeats {
       throw new LakeError("sequence-stale", "A newer Heartbeat of this Provider was heard.");
     }
     return { provider, at: at as number };
+  }
+
+  #isConcerned(item: unknown): boolean {
+    const { shard, sessions } = this.#machine.state;
+    const { tick } = (item ?? {}) as { readonly tick?: { readonly sessionId?: unknown } | null };
+    return shard.count === 1 || sessions.has(tick?.sessionId as Hex);
   }
 
   async #tickFromJson(json: unknown): Promise<ReceivedTick> {

@@ -25,8 +25,24 @@ export const routerLimits = {
   idleEpochsMax: 4,
   /** Verdicts in one journal entry, 3 kB each; an entry has 64 MiB at most. */
   verdictsPerEventMax: 5_000,
+  /** Records that a shard hands over at once, about 2 kB each. */
+  shardReportRecordsMax: 1_000,
+  /** One such part with all the room that its Records' texts may need. */
+  shardReportBytesMax: 16 * 1024 * 1024,
+  /** A shard that crashes is started again after so long, twice as long each time it does. */
+  shardRestartMs: 250,
+  /** The longest such pause. */
+  shardRestartMsMax: 30_000,
+  /** A shard that ran for so long had recovered: its next crash is a first one again. */
+  shardSteadyMs: 60_000,
+  /** A front waits so long for a shard's answer; an RFC may wait in the queue for 30 s. */
+  shardAnswerMs: 60_000,
+  /** Processes of one Router: each has a whole copy of the chain's facts in memory. */
+  shardsMax: 64,
   /** Deposits booked on chain in one go; each is a transaction of about 64,000 gas. */
   collectionsMax: 16,
+  /** A failed answer to a demand is tried again two seconds later, a few times in any epoch. */
+  demandRetryLooks: 4,
   /** Records of one epoch in memory, about 2 kB each; then they go to the disk until its end. */
   recordsInMemoryMax: 5_000,
   /** Signed Closes and successors kept so that a repeated one costs no second signature. */

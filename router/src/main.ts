@@ -1,5 +1,7 @@
-/* The Router's process. */
+/* The Router's process; with --shards the front of several, each of which is started from here. */
+import { fork } from "node:child_process";
 import { join } from "node:path";
+import { LakeError } from "@lake-travis/protocol";
 import {
   createLogger,
   loadOrCreateKey,
@@ -17,30 +19,43 @@ import {
   requireContracts,
 } from "@lake-travis/platform/chain";
 import { IpfsNode } from "@lake-travis/registry";
-import { readRouterFlags } from "./router-flags.ts";
+import { readRouterFlags, type RouterFlags } from "./router-flags.ts";
 import { RouterNode } from "./router-node.ts";
+import { ShardFront } from "./shards/shard-front.ts";
+import type { ShardOptions } from "./shards/shard-place.ts";
+
+const args = process.argv.slice(2);
+const mapFileName = "shards.json";
+const shardKeyName = "shard.key";
 
 await runUntilStopped(async () => {
-  const flags = readRouterFlags(process.argv.slice(2));
+  const flags = readRouterFlags(args);
+  const isFront = flags.shards > 1 && flags.shard === undefined;
+  return isFront ? await startFront(flags) : await startRouter(flags);
+});
+
+async function startRouter(flags: RouterFlags) {
   const deployment = readDeployment(flags.deployment);
-  const folder = await openDataFolder(flags.dataDir);
-  const { logFile } = flags;
+  const { dataDir, logFile } = flags;
+  const own = flags.shard === undefined ? dataDir : join(dataDir, `shard-${flags.shard}`);
+  const folder = await openDataFolder(own);
   const logger = createLogger({
     name: "router",
     ...(logFile === undefined ? {} : { file: logFile }),
   });
   const chain = connectChain(deployment);
   await requireContracts(chain);
-  const signingKey = loadOrCreateKey(join(folder.path, "signing.key"));
+  const signingKey = loadOrCreateKey(join(dataDir, "signing.key"));
   // Whoever pays the gas of a settlement need not be the signer, and should not be the staker.
   const posterKey =
     flags.posterKeyFile === undefined
-      ? loadOrCreateKey(join(folder.path, "poster.key"))
+      ? loadOrCreateKey(join(dataDir, "poster.key"))
       : readKey(flags.posterKeyFile);
   const ipfs = new IpfsNode({ dataDir: folder.path, host: flags.host });
   await ipfs.start();
   const node = new RouterNode({
     ...{ deployment, signingKey, ipfs, logger },
+    ...shardOf(flags),
     dataDir: folder.path,
     account: flags.account,
     host: flags.host,
@@ -67,4 +82,44 @@ await runUntilStopped(async () => {
       folder.close();
     },
   };
-});
+}
+
+function shardOf({ shard, shards, dataDir }: RouterFlags): { readonly shard?: ShardOptions } {
+  if (shard === undefined) return {};
+  const secret = readKey(join(dataDir, shardKeyName));
+  const mapFile = join(dataDir, mapFileName);
+  return { shard: { index: shard, count: shards, secret, mapFile } };
+}
+
+async function startFront(flags: RouterFlags) {
+  const { dataDir, shards: count, host, port, logFile } = flags;
+  const folder = await openDataFolder(dataDir);
+  // Made before the shards start, so that all of them find the same.
+  for (const name of ["signing.key", "poster.key"]) loadOrCreateKey(join(folder.path, name));
+  const logger = createLogger({
+    name: "front",
+    ...(logFile === undefined ? {} : { file: logFile }),
+  });
+  const [entry] = process.argv.slice(1);
+  if (entry === undefined) throw new LakeError("internal", "This process has no entry file.");
+  const front = new ShardFront({
+    ...{ count, host, port, logger },
+    clock: systemClock,
+    mapFile: join(folder.path, mapFileName),
+    secret: loadOrCreateKey(join(folder.path, shardKeyName)),
+    launch: (index, shardPort) => {
+      const log = logFile === undefined ? [] : ["--log-file", `${logFile}.${index}`];
+      const own = ["--shard", String(index), "--port", String(shardPort), ...log];
+      // Where a flag comes twice the last one counts.
+      return fork(entry, [...args, ...own], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    },
+  });
+  await front.start();
+  return {
+    ready: { ...front.supervisor.facts, url: front.url },
+    stop: async () => {
+      await front.stop();
+      folder.close();
+    },
+  };
+}

@@ -156,7 +156,8 @@ export class ProviderCaller {
 
   #miss(asked: ProviderAsked, error: unknown): void {
     const { rfcHash, offerHash, provider } = asked;
-    const reason = isRefusal(error) ? "refused" : "silent";
+    const isFull = codeOf(error) === "slots-full";
+    const reason = isFull ? "full" : isRefusal(error) ? "refused" : "silent";
     this.#logger.info({ provider, reason, code: codeOf(error) }, "AcceptMissing");
     const at = this.#clock.now();
     const event = { type: "accept-missing", rfcHash, offerHash, reason, at } as const;

@@ -12,8 +12,8 @@ import {
   leaderboardOf,
   pricePerSecond,
   publicLine,
-  recordLeaf,
   recordLine,
+  recordLineLeaf,
   RollupBuilder,
   type SessionRecord,
 } from "@lake-travis/protocol";
@@ -58,13 +58,14 @@ export class PublicFile {
       const rollup = new RollupBuilder(epoch);
       for (const demand of ledger.demand) rollup.addDemand(demand);
       for await (const { record, money } of endedInOrder(archive, epoch, ledger)) {
-        this.#leaves.push(recordLeaf(record));
+        const line = recordLine(record);
+        this.#leaves.push(recordLineLeaf(line));
         rollup.add(record, against.get(record.sessionId));
         if (!isFundingPlain({ record, money })) {
           const [allowance, deposit] = [money.fromAllowance, money.fromDeposit].map(String);
           behind.push(publicLine("funding", { sessionId: record.sessionId, allowance, deposit }));
         }
-        yield recordLine(record);
+        yield line;
       }
       const page = epochReportPage(leaderboardOf([rollup.close()]));
       reports.push(publicLine("report", { epoch, cid: await archive.report(epoch, page) }));

@@ -24,6 +24,7 @@ import type { Effect } from "./core/events.ts";
 import type { DurableMachine } from "./durable-machine.ts";
 import type { Edge } from "./edge.ts";
 import type { ProviderCaller } from "./provider-caller.ts";
+import type { ShardPlace } from "./shards/shard-place.ts";
 
 /** Longer than any deadline: an RFC whose outcome never came is our fault. */
 const outcomeMsMax = limits.rfcDeadlineMsMax + 30_000;
@@ -46,7 +47,17 @@ export class RfcDesk {
   /** The JSON of Offers, which many grants repeat. */
   readonly #offerTexts = new WeakMap<TicketGranted["offer"], string>();
 
-  constructor(machine: DurableMachine, edge: Edge, clock: Clock, caller: ProviderCaller) {
+  readonly #place: ShardPlace | undefined;
+
+  /** `place`: where this Router is one of several shards. */
+  constructor(
+    machine: DurableMachine,
+    edge: Edge,
+    clock: Clock,
+    caller: ProviderCaller,
+    place?: ShardPlace,
+  ) {
+    this.#place = place;
     this.#machine = machine;
     this.#edge = edge;
     this.#clock = clock;
@@ -70,6 +81,10 @@ export class RfcDesk {
     const wish = wishOf(json, rfc.message.wishHash);
     const { hash, signer } = await this.#edge.identify(rfcType, rfc);
     admit(signer);
+    if (this.#place !== undefined) {
+      const user = this.#machine.state.delegations.get(rfc.message.delegationHash);
+      if (user !== undefined) await this.#place.requireOwn(user);
+    }
     if (this.#waiters.has(hash)) {
       throw new LakeError("rfc-pending", "This RFC is being worked on.");
     }

@@ -15,6 +15,10 @@ export interface RouterFlags {
   /** Where the public record is kept for queries; undefined: SQLite in the data folder. */
   readonly databaseUrl: string | undefined;
   readonly rebuildsProjection: boolean;
+  /** Processes that share the Users; 1: this one alone. */
+  readonly shards: number;
+  /** Which of them this one is; undefined: the front, or the only one. */
+  readonly shard: number | undefined;
 }
 
 /** How the Router's process is called. */
@@ -24,7 +28,8 @@ const routerUsage = [
   "         [--requests-per-second 200]   per address, and per signing key",
   "         [--database-url postgres://…]  for queries; SQLite in <folder> unless told otherwise",
   "         [--rebuild-projection]         make the tables of that database anew",
-  "The signing key is made in <folder>/signing-key; register its address for the account.",
+  "         [--shards 1]                   processes that share the Users; needs PostgreSQL",
+  "The signing key is made in <folder>/signing.key; register its address for the account.",
 ].join("\n");
 
 /** Reads the command line; throws `argument-invalid` naming the flag. */
@@ -45,7 +50,21 @@ export function readRouterFlags(args: readonly string[]): RouterFlags {
   if (!Number.isInteger(perSecond) || perSecond < 1) {
     throw invalid("--requests-per-second must be a whole number above 0.");
   }
+  const databaseUrl = values["database-url"];
+  const shards = Number(values.shards);
+  if (!Number.isInteger(shards) || shards < 1 || shards > routerLimits.shardsMax) {
+    throw invalid(`--shards must be a whole number from 1 to ${routerLimits.shardsMax}.`);
+  }
+  if (shards > 1 && !/^postgres(ql)?:/.test(databaseUrl ?? "")) {
+    throw invalid("Several shards share one database: --shards needs --database-url postgres://…");
+  }
+  const shard = values.shard === undefined ? undefined : Number(values.shard);
+  if (shard !== undefined && !(Number.isInteger(shard) && shard >= 0 && shard < shards)) {
+    throw invalid("--shard must be a whole number below --shards.");
+  }
   return {
+    shards,
+    shard,
     deployment: need("deployment"),
     dataDir: need("data-dir"),
     host: values.host,
@@ -54,7 +73,7 @@ export function readRouterFlags(args: readonly string[]): RouterFlags {
     posterKeyFile: values["poster-key-file"],
     logFile: values["log-file"],
     requestsPerSecondMax: perSecond,
-    databaseUrl: values["database-url"],
+    databaseUrl,
     rebuildsProjection: values["rebuild-projection"],
   };
 }
@@ -72,6 +91,9 @@ function parse(args: readonly string[]) {
         "poster-key-file": { type: "string" },
         "log-file": { type: "string" },
         "database-url": { type: "string" },
+        shards: { type: "string", default: "1" },
+        // Set by the front for the processes that it starts.
+        shard: { type: "string" },
         "rebuild-projection": { type: "boolean", default: false },
         "requests-per-second": {
           type: "string",

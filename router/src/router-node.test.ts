@@ -257,7 +257,7 @@ describe("a Router on real sockets with a simulated chain", () => {
     await post("/v1/delegations", { delegation: signedToJson(delegationType, other) });
     const poor = { ...base, delegationHash: stranger.hashOf(other) };
     assert.equal(await ask(stranger.rfc(poor)), "mor-missing");
-    provider.onAccept = () => Promise.reject(new LakeError("slots-full", "No."));
+    provider.onAccept = () => Promise.reject(new LakeError("shutting-down", "No."));
     assert.equal(await ask(user.rfc(base)), "provider-refused");
     provider.onAccept = () => clock.sleep(3_000);
     assert.equal(await ask(user.rfc(base)), "provider-none");

@@ -9,6 +9,7 @@ import {
   type Random,
   type RouterChain,
   type Startable,
+  toHex,
 } from "@lake-travis/protocol";
 import {
   type HttpServer,
@@ -36,6 +37,9 @@ import { ProviderCaller } from "./provider-caller.ts";
 import { openRecordArchive } from "./record-archive.ts";
 import { RfcDesk } from "./rfc-desk.ts";
 import { Settler } from "./settler.ts";
+import { withShardPaths } from "./shards/shard-desk.ts";
+import { type ShardOptions, ShardPlace } from "./shards/shard-place.ts";
+import { ShardReporter } from "./shards/shard-reporter.ts";
 
 /** How a Router is set up. */
 export interface RouterOptions {
@@ -63,6 +67,8 @@ export interface RouterOptions {
   readonly rebuildsProjection?: boolean;
   /** Threads for signatures; as many as there are cores beside this one's unless told otherwise. */
   readonly signatureThreads?: number;
+  /** Where several processes share the work of this account. */
+  readonly shard?: ShardOptions;
 }
 
 /** What a running Router tells about itself. */
@@ -77,7 +83,7 @@ interface Parts {
   readonly desk: RfcDesk;
   readonly caller: ProviderCaller;
   readonly heartbeats: Heartbeats;
-  readonly settler: Settler;
+  readonly settler: Settler | ShardReporter;
   readonly server: HttpServer;
   readonly sockets: RfcSockets;
   readonly signatures: SignatureThreads;
@@ -88,12 +94,14 @@ interface Parts {
 /** A Router: matches Users with Providers, meters, records, settles. */
 export class RouterNode implements Startable {
   readonly #options: RouterOptions;
+  readonly #place: ShardPlace | undefined;
   readonly #stopping = new AbortController();
   #parts: Parts | undefined;
   #loops: Promise<unknown> = Promise.resolve();
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#place = options.shard === undefined ? undefined : new ShardPlace(options.shard);
   }
 
   /** Where it listens and who it is; once started. */
@@ -122,17 +130,22 @@ export class RouterNode implements Startable {
       deployment,
       logger,
       now: clock.now(),
+      ...(this.#options.shard === undefined ? {} : { shard: this.#options.shard }),
     });
+    const place = this.#place;
     const signatures = new SignatureThreads({
       privateKey: this.#options.signingKey,
       threads: this.#options.signatureThreads ?? defaultSignatureThreads(),
     });
     const edge = new Edge(domainOf(deployment), nativeSignatures, signer, signatures);
     const caller = new ProviderCaller(machine, edge, clock, logger);
-    const desk = new RfcDesk(machine, edge, clock, caller);
+    const desk = new RfcDesk(machine, edge, clock, caller, place);
     const heartbeats = new Heartbeats(machine, edge, clock);
     const archive = await openRecordArchive(join(dataDir, "records"), ipfs);
-    const settler = new Settler({ machine, edge, chain, archive, router: account, logger });
+    const settler =
+      place === undefined || place.options.index === 0
+        ? new Settler({ machine, edge, chain, archive, router: account, logger })
+        : new ShardReporter({ machine, archive, place, logger });
     const metrics = new Metrics();
     machine.listen((effect) => {
       metrics.countEffect(effect);
@@ -144,11 +157,13 @@ export class RouterNode implements Startable {
     const { databaseUrl, rebuildsProjection = false } = this.#options;
     const projection = new ProjectionThread({ url: databaseUrl, shard: 0 });
     const projector = new Projector({ projection, archive, shard: 0, clock, logger });
-    const app = createRouterApp({
+    const bare = createRouterApp({
       ...{ machine, edge, door, heartbeats, archive, metrics, clock },
+      ...(place === undefined ? {} : { place }),
       publicRecord: projection,
       isProjectionUp: () => projector.isUp,
     });
+    const app = place?.options.index === 0 ? withShardPaths(bare, machine, place) : bare;
     const sockets = new RfcSockets(door);
     const server = await this.#listen(app, door, sockets).catch(async (error: unknown) => {
       sockets.close();
@@ -157,7 +172,8 @@ export class RouterNode implements Startable {
       await machine.close();
       throw error;
     });
-    projector.start(rebuildsProjection);
+    // Shard 0 publishes for all; the others only answer questions from the same database.
+    if (place === undefined || place.options.index === 0) projector.start(rebuildsProjection);
     this.#parts = {
       ...{ machine, desk, caller, heartbeats, settler, server, sockets, signatures },
       ...{ projection, projector },
@@ -175,6 +191,7 @@ export class RouterNode implements Startable {
     await parts.server.close();
     await this.#loops;
     await parts.caller.close();
+    if (parts.settler instanceof ShardReporter) await parts.settler.stop();
     await parts.projector.stop();
     await parts.projection.close();
     await parts.machine.close();
@@ -190,7 +207,10 @@ export class RouterNode implements Startable {
     const { chain, clock, random, logger, deployment } = this.#options;
     const { signal } = this.#stopping;
     const { deployBlock } = deployment;
-    const follower = new ChainFollower({ machine, chain, clock, random, logger, deployBlock });
+    const follower = new ChainFollower({
+      ...{ machine, chain, clock, logger, deployBlock },
+      secretOf: (epoch) => this.#place?.epochSecret(epoch) ?? toHex(random.bytes(32)),
+    });
     const following = follower.run(signal).catch((error: unknown) => {
       if (!signal.aborted) logger.error({ err: error }, "ChainLost");
     });

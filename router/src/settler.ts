@@ -24,6 +24,7 @@ import {
 } from "@lake-travis/protocol";
 import type { Logger } from "@lake-travis/platform";
 import { dueCollections } from "./collection.ts";
+import { DemandAnswerer } from "./demand-answerer.ts";
 import { isSettleable } from "./core/judging.ts";
 import { balancesUpTo, unsettledLedgers } from "./core/settling.ts";
 import type { Ledger } from "./core/state.ts";
@@ -47,12 +48,14 @@ export interface SettlerParts {
 /** See the head of this file. */
 export class Settler {
   readonly #parts: SettlerParts;
+  readonly #answerer: DemandAnswerer;
   #running: Promise<void> | undefined;
   /** The final epoch whose debits were booked; a restart looks again, which costs nothing. */
   #collectedFor = -1;
 
   constructor(parts: SettlerParts) {
     this.#parts = parts;
+    this.#answerer = new DemandAnswerer(parts);
   }
 
   /** Does what is due now; at most one run at a time. Never rejects. */
@@ -64,6 +67,8 @@ export class Settler {
   }
 
   async #runOnce(): Promise<void> {
+    // First, and whatever becomes of the rest: an answer that is late costs the stake.
+    await this.#answerer.run();
     try {
       await this.#spill();
       await this.#judge();

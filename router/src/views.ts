@@ -7,6 +7,7 @@ import {
   creditTreeOf,
   type CreditTree,
   type DebitTree,
+  type DebitLeaf,
   debitTreeOf,
   type DelegationReceipt,
   epochStartMs,
@@ -122,7 +123,7 @@ export function sessionOf(state: RouterState, sessionId: Hex): SessionState {
   }
   if (ended === undefined) throw new LakeError("session-unknown", "No such Session is known.");
   const { charge, ...rest } = ended;
-  const isHeld = state.held.has(sessionId);
+  const isHeld = state.held.has(sessionId) || state.heldElsewhere.has(sessionId);
   const isFinal = ended.epoch <= state.judgedEpoch && !isHeld;
   const known = isHeld ? null : charge.toString();
   return { sessionId, state: "ended", ...rest, charge: known, isFinal };
@@ -178,6 +179,17 @@ export function debitProofOf(
   number: number,
   posted: boolean,
 ): Record<string, unknown> {
+  const { epoch, leaf, debitRoot } = debitLeafOf(state, number, posted);
+  const { cumulativeDebit, salt, proof } = leaf;
+  return { epoch, number, cumulative: cumulativeDebit.toString(), salt, proof, debitRoot };
+}
+
+/** A deposit's leaf in the newest final settlement or the pending one; throws `content-missing`. */
+export function debitLeafOf(
+  state: RouterState,
+  number: number,
+  posted: boolean,
+): { readonly epoch: number; readonly leaf: DebitLeaf; readonly debitRoot: Hex } {
   const { balances, epoch } = settlementAt(state, posted);
   const { entries, tree } = remembered(debitTrees, balances, () =>
     debitTreeOf({
@@ -190,9 +202,12 @@ export function debitProofOf(
   if (found === undefined) {
     throw new LakeError("content-missing", "This deposit is younger than the settlement.");
   }
-  const { cumulative, salt } = found;
-  const leaf = { number, cumulative: cumulative.toString(), salt };
-  return { epoch, ...leaf, proof: tree.proofOf(number), debitRoot: tree.root };
+  const { cumulative: cumulativeDebit, salt } = found;
+  return {
+    epoch,
+    leaf: { cumulativeDebit, salt, proof: tree.proofOf(number) },
+    debitRoot: tree.root,
+  };
 }
 
 function settlementAt(

@@ -4,11 +4,15 @@ import {
   type Address,
   baselineHash,
   creditTreeOf,
+  type DemandLine,
   digestOf,
+  epochReportPage,
   genesisBaseline,
   judgeEpoch,
+  leaderboardOf,
   publicLine,
   recordRootOf,
+  RollupBuilder,
   rulesOfSettlement,
   type SessionRecord,
   type Settlement,
@@ -19,6 +23,7 @@ import {
 import { nativeSignatures, signerFromKey } from "@lake-travis/platform";
 import { anyRecord, linesOf } from "../test-support/any-record.ts";
 import {
+  type AuditedSettlement,
   auditSettlement,
   type Difference,
   emptyAudit,
@@ -77,6 +82,14 @@ function settled(all: readonly SessionRecord[]): { settlement: Settlement; lines
 }
 
 function differenceOf(settlement: Settlement, lines: readonly string[]): Difference | undefined {
+  return auditOf(settlement, lines).difference;
+}
+
+function pagesOf(settlement: Settlement, lines: readonly string[]): ReadonlyMap<number, string> {
+  return auditOf(settlement, lines).pages;
+}
+
+function auditOf(settlement: Settlement, lines: readonly string[]): AuditedSettlement {
   return auditSettlement({
     settlement,
     file: parsePublicFile(Buffer.from(`${lines.join("\n")}\n`)),
@@ -85,7 +98,7 @@ function differenceOf(settlement: Settlement, lines: readonly string[]): Differe
     separator,
     signingKeys: new Map([[anyRecord(1).provider, providerKey.address]]),
     checksSignatures: () => true,
-  }).difference;
+  });
 }
 
 describe("an audit", () => {
@@ -137,6 +150,28 @@ describe("an audit", () => {
     const file = parsePublicFile(Buffer.from(`${lines.join("\n")}\n`));
     assert.equal(inclusionProof(file, records[0]!.sessionId), undefined);
     assert.equal(inclusionProof(file, records[1]!.sessionId)?.root, other.recordRoot);
+  });
+
+  it("computes the epoch's report again where the Router published one", () => {
+    const { settlement, lines } = settled(records);
+    const demand: DemandLine = {
+      ...{ kind: "demand", epoch: 7, model: "bob/coder", priceBucketWei: "1024" },
+      ...{ asked: 5, unserved: 4, reasons: {} },
+    };
+    const behind = [publicLine("demand", demand), publicLine("report", { epoch: 7, cid: "bafk" })];
+    const pages = pagesOf(settlement, [...lines, ...behind]);
+    const rollup = new RollupBuilder(7);
+    for (const record of records) rollup.add(record);
+    rollup.addDemand(demand);
+    assert.deepEqual([...pages], [[7, epochReportPage(leaderboardOf([rollup.close()]))]]);
+    assert.match(pages.get(7) ?? "", /bob\/coder/);
+    assert.equal(pagesOf(settlement, lines).size, 0);
+    assert.throws(
+      () => pagesOf(settlement, [...lines, '{"kind":"report","epoch":7}']),
+      /no report/,
+    );
+    const absurd = publicLine("demand", { ...demand, asked: -1 });
+    assert.throws(() => pagesOf(settlement, [...lines, absurd]), /no line of demand/);
   });
 
   it("names the line of a public file that is not right", () => {

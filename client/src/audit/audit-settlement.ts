@@ -14,13 +14,15 @@ import {
   buildMerkleTree,
   creditTreeOf,
   digestOf,
+  epochReportPage,
   type Funding,
   genesisBaseline,
   type Hex,
   judgeEpoch,
+  leaderboardOf,
   type Payee,
   pricePerSecond,
-  recordLeaf,
+  RollupBuilder,
   type SessionRecord,
   type Settlement,
   type Signatures,
@@ -60,6 +62,8 @@ export interface AuditedSettlement {
   readonly records: number;
   readonly signaturesChecked: number;
   readonly failed: number;
+  /** The report that follows from the file, by epoch; empty where the file names none. */
+  readonly pages: ReadonlyMap<number, string>;
   readonly next: AuditState;
 }
 
@@ -97,7 +101,7 @@ export function auditSettlement(options: {
   const { settlement, file, before } = options;
   const sums = new Sums(before);
   const found: Difference[] = [];
-  const root = buildMerkleTree(file.records.map(recordLeaf)).root;
+  const root = buildMerkleTree(file.leaves).root;
   compare(found, "root of the Records", settlement.recordRoot, root);
   const checked = checkSignatures(options, found);
   const judged = judgeAll(file, before, sums, found);
@@ -108,6 +112,7 @@ export function auditSettlement(options: {
     records: file.records.length,
     signaturesChecked: checked,
     failed: judged.failed,
+    pages: judged.pages,
     next: { ...sums.state(), baseline: judged.baseline, held: judged.held },
   };
 }
@@ -156,6 +161,7 @@ interface JudgedAll {
   readonly baseline: Baseline;
   readonly held: ReadonlyMap<string, HeldRecord>;
   readonly failed: number;
+  readonly pages: ReadonlyMap<number, string>;
 }
 
 /** Gives verdicts epoch by epoch and credits what they let pass. */
@@ -169,12 +175,17 @@ function judgeAll(
   const again = new Map<string, Verdict>();
   let { baseline } = before;
   let failed = 0;
+  const pages = new Map<number, string>();
   for (const epoch of file.epochs) {
     const records = file.records.filter((record) => record.epoch === epoch);
+    const rollup = new RollupBuilder(epoch);
     const due = [...held.values()].filter(
       ({ record, verdict }) => record.epoch < epoch && verdict.verdict === "review",
     );
-    if (records.length === 0 && held.size === 0) continue;
+    if (records.length === 0 && held.size === 0) {
+      addPage(pages, file, epoch, rollup);
+      continue;
+    }
     const result = judgeEpoch({
       ...{ epoch, records, baseline },
       held: due.map(({ record }) => record),
@@ -184,15 +195,29 @@ function judgeAll(
     result.verdicts.forEach((verdict, index) => {
       const record = records[index] as SessionRecord;
       const funding = fundingOf(record, file, found);
+      rollup.add(record, verdict);
       if (verdict.verdict === "fail") failed += 1;
       compareVerdict(found, file, verdict);
       const credited = verdict.verdict === "pass" || verdict.fault === "user";
       if (credited && verdict.verdict !== "review") sums.credit(record, funding);
       else held.set(record.sessionId, { record, funding, verdict });
     });
+    addPage(pages, file, epoch, rollup);
   }
   settleHeld(file, held, again, sums, found);
-  return { baseline, held, failed };
+  return { baseline, held, failed, pages };
+}
+
+/** Notes the report of an epoch where the Router published one. */
+function addPage(
+  pages: Map<number, string>,
+  file: PublicRecords,
+  epoch: number,
+  rollup: RollupBuilder,
+): void {
+  if (file.reports.size === 0) return;
+  for (const demand of file.demand) if (demand.epoch === epoch) rollup.addDemand(demand);
+  pages.set(epoch, epochReportPage(leaderboardOf([rollup.close()])));
 }
 
 /** What the Router published of a verdict, where it published any. */
@@ -329,6 +354,6 @@ export function inclusionProof(
   const index = file.records.findIndex((record) => record.sessionId === sessionId);
   const record = file.records[index];
   if (record === undefined) return undefined;
-  const tree = buildMerkleTree(file.records.map(recordLeaf));
+  const tree = buildMerkleTree(file.leaves);
   return { record, proof: tree.proofOf(index), root: tree.root };
 }

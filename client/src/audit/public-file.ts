@@ -7,12 +7,14 @@ import {
   type Baseline,
   baselineFromJson,
   compareRecords,
+  type DemandLine,
   type Hex,
   isHex,
   LakeError,
   readRecord,
   recordLimits,
   recordLine,
+  recordLineLeaf,
   type SessionRecord,
 } from "@lake-travis/protocol";
 
@@ -32,10 +34,16 @@ export interface OutcomeLine {
 /** See the head of this file. */
 export interface PublicRecords {
   readonly records: readonly SessionRecord[];
+  /** The Records' Merkle leaves. */
+  readonly leaves: readonly Uint8Array[];
   readonly fundings: ReadonlyMap<string, FundingLine>;
   readonly outcomes: readonly OutcomeLine[];
   /** What the Router says of Records that did not pass, as JSON text by Session. */
   readonly verdicts: ReadonlyMap<string, string>;
+  /** What was asked for and not served. */
+  readonly demand: readonly DemandLine[];
+  /** The CIDs of the epochs' reports, by epoch. */
+  readonly reports: ReadonlyMap<number, string>;
   /** Cumulative wei by account. */
   readonly credits: ReadonlyMap<Address, bigint>;
   readonly baseline: Baseline | undefined;
@@ -66,9 +74,12 @@ export function parsePublicFile(bytes: Uint8Array): PublicRecords {
 
 class Reading implements PublicRecords {
   readonly records: SessionRecord[] = [];
+  readonly leaves: Uint8Array[] = [];
   readonly fundings = new Map<string, FundingLine>();
   readonly outcomes: OutcomeLine[] = [];
   readonly verdicts = new Map<string, string>();
+  readonly demand: DemandLine[] = [];
+  readonly reports = new Map<number, string>();
   readonly credits = new Map<Address, bigint>();
   baseline: Baseline | undefined;
   epochs: readonly number[] = [];
@@ -97,6 +108,7 @@ class Reading implements PublicRecords {
     if (this.#sessions.size === recordLimits.recordsMax) throw new Error("there are too many");
     this.#sessions.add(record.sessionId);
     this.records.push(record);
+    this.leaves.push(recordLineLeaf(line));
   }
 
   #takeKind(kind: string, value: Record<string, unknown>): void {
@@ -119,7 +131,14 @@ class Reading implements PublicRecords {
     else if (kind === "verdict") {
       const { sessionId, verdict, fault, score } = value;
       this.verdicts.set(String(sessionId), verdictText({ verdict, fault, score }));
-    } else if (kind !== "demand" && kind !== "report") throw new Error("it is of an unknown kind");
+    } else if (kind === "demand") this.demand.push(demandFrom(value));
+    else if (kind === "report") {
+      const { epoch, cid } = value;
+      if (!Number.isSafeInteger(epoch) || typeof cid !== "string" || cid.length > 100) {
+        throw new Error("it names no report");
+      }
+      this.reports.set(epoch as number, cid);
+    } else throw new Error("it is of an unknown kind");
   }
 }
 
@@ -156,4 +175,14 @@ function wrong(line: number, what: string): LakeError {
       data: { line },
     },
   );
+}
+
+function demandFrom(value: Record<string, unknown>): DemandLine {
+  const { epoch, model, priceBucketWei, asked, unserved } = value;
+  const counts = [epoch, asked, unserved].every(
+    (count) => Number.isSafeInteger(count) && (count as number) >= 0,
+  );
+  if (!counts || typeof model !== "string") throw new Error("it is no line of demand");
+  wei(priceBucketWei);
+  return value as unknown as DemandLine;
 }

@@ -79,10 +79,12 @@ async function audit(context: AuditContext, flags: AuditFlags): Promise<void> {
     for (const posted of settlements) {
       const file = parsePublicFile(await files.fetch(posted.settlement));
       const isWanted = wanted.has(posted.hash);
-      const result = await auditOne(chain, posted, file, {
+      const audited = await auditOne(chain, posted, file, {
         before,
         checks: isWanted ? samplerOf(posted, flags.full ?? false) : () => false,
       });
+      const { difference = await reportDifference(file, audited.pages, files) } = audited;
+      const result = { ...audited, difference };
       if (isWanted || result.difference !== undefined) report(context, posted, result);
       before = result.next;
       if (isLast(posted, settlements, wanted)) break;
@@ -113,6 +115,22 @@ async function auditOne(
     signingKeys: await readSigningKeys(chain, providers),
     checksSignatures: options.checks,
   });
+}
+
+/** The first report whose CID is not that of the page that follows from the Records. */
+async function reportDifference(
+  file: PublicRecords,
+  pages: AuditedSettlement["pages"],
+  files: PublicFiles,
+): Promise<Difference | undefined> {
+  for (const [epoch, page] of pages) {
+    const computed = await files.cidOf(page);
+    const published = file.reports.get(epoch) ?? "none";
+    if (published !== computed) {
+      return { what: `CID of the report on epoch ${epoch}`, published, computed };
+    }
+  }
+  return undefined;
 }
 
 /** One Session in ten, chosen by the settlement's own hash: nobody knows before which. */

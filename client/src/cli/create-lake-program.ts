@@ -8,6 +8,7 @@ import { createConfigCommand } from "./config-command.ts";
 import { createDoctorCommand } from "./doctor-command.ts";
 import { judgeCommand } from "./judge-command.ts";
 import { createLakeContext, type LakeContext, withLakeOptions } from "./lake-context.ts";
+import { modelsTopCommand } from "./models-top-command.ts";
 import { createDepositCommand, createWithdrawCommand } from "./money-commands.ts";
 import { withNetworkModels } from "./network-models.ts";
 import { createProviderCommand } from "./provider-command.ts";
@@ -32,7 +33,9 @@ export function createLakeProgram(): { readonly lake: Command; readonly context:
     createChatCommand(context),
     createUpCommand(context, lake),
     ...registryCommands(context).map((command) =>
-      command.name() === "models" ? withNetworkModels(command, context) : command,
+      command.name() === "models"
+        ? withNetworkModels(command, context).addCommand(modelsTopCommand(context))
+        : command,
     ),
     createSearchCommand(context),
     createBalanceCommand(context),

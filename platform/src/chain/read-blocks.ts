@@ -138,6 +138,15 @@ const depositChanged: Decoder = async (args, chain) => {
   };
 };
 
+const paidByHatch: Decoder = async (args, chain) => {
+  const changed = await depositChanged(args, chain);
+  return { ...changed, paidByHatch: args["amount"] } as ChainEvent;
+};
+
+const demandOf = (type: "deposit-demanded" | "demand-answered"): Decoder => {
+  return ({ number, digest }) => ({ type, number: number as bigint, hash: lower(digest) });
+};
+
 /** Names that events mention by key; a key never gets another name. */
 const namesByKey = new WeakMap<ChainClient, Map<string, string>>();
 
@@ -195,7 +204,9 @@ const decoders: Readonly<Record<string, Decoder>> = {
   }),
   "computeContract.Deposited": depositChanged,
   "computeContract.Withdrawn": depositChanged,
-  "computeContract.SessionPaidByHatch": depositChanged,
+  "computeContract.SessionPaidByHatch": paidByHatch,
+  "computeContract.Demanded": demandOf("deposit-demanded"),
+  "computeContract.DemandAnswered": demandOf("demand-answered"),
   "computeContract.Collected": (args) => ({
     type: "deposit-collected",
     number: args["number"] as bigint,

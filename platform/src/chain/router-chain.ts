@@ -30,6 +30,12 @@ export function createRouterChain(chain: ChainClient, poster: ChainSender): Rout
       return poster.send("computeContract", "settle", [settlement, compact]);
     },
     collect: (number, leaf) => poster.send("computeContract", "collect", [number, leaf]),
+    answerDemand: (number, leaf, { message, signature }) =>
+      poster.send("computeContract", "answerDemand", [number, leaf, message, signature]),
+    answerUnchanged: (number, leaf, finalLeaf) => {
+      const args = [number, leaf, finalLeaf ?? { ...leaf, proof: [] }];
+      return poster.send("computeContract", "answerUnchanged", args);
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Agent, buildConnector, request } from "undici";
 import { type ErrorCode, errorFromBody, type Hex, LakeError, toHex } from "@lake-travis/protocol";
+import { pinName } from "./pin-name.ts";
 
 /** How one call behaves. */
 export interface CallOptions {
@@ -195,7 +196,7 @@ function pinnedConnector(fingerprint: Hex): buildConnector.connector {
       callback(new Error("a pinned peer is reached over https only"), null);
       return;
     }
-    connect(options, (error, socket) => {
+    connect({ ...options, servername: pinName(fingerprint) }, (error, socket) => {
       if (error !== null) {
         callback(error, null);
         return;

@@ -1,5 +1,6 @@
 import type { Address, Hex } from "../hex.ts";
-import type { Settlement } from "../messages.ts";
+import type { Signed } from "../message.ts";
+import type { Delegation, Settlement } from "../messages.ts";
 import type { Signal } from "./clock.ts";
 
 /** A fact that one of our contracts wrote to the chain. Amounts are wei of MOR. */
@@ -16,6 +17,8 @@ export type ChainEvent =
       readonly owner: Address;
       /** Put in less taken out; debits are not taken off. */
       readonly balance: bigint;
+      /** What the hatch paid a Session's payees just now; absent where another thing happened. */
+      readonly paidByHatch?: bigint;
     }
   | {
       readonly type: "deposit-collected";
@@ -24,6 +27,12 @@ export type ChainEvent =
       readonly collected: bigint;
     }
   | { readonly type: "withdrawal-announced"; readonly number: bigint; readonly wei: bigint }
+  /** The owner asks to see its leaf in the pending settlement of this hash, or was shown it. */
+  | {
+      readonly type: "deposit-demanded" | "demand-answered";
+      readonly number: bigint;
+      readonly hash: Hex;
+    }
   | {
       readonly type: "node-registered";
       readonly account: Address;
@@ -103,11 +112,29 @@ export interface RouterChain {
    * Books a deposit's final debit, so that credits paid from it can be claimed. Throws
    * `chain-refused` with the reason.
    */
-  collect(number: number, leaf: CollectedLeaf): Promise<ChainReceipt>;
+  collect(number: number, leaf: DebitLeaf): Promise<ChainReceipt>;
+  /**
+   * Answers a demand with the deposit's leaf in the pending debit tree, and a Delegation of its
+   * owner that covers it. Throws `chain-refused` with the reason.
+   */
+  answerDemand(
+    number: number,
+    leaf: DebitLeaf,
+    delegation: Signed<Delegation>,
+  ): Promise<ChainReceipt>;
+  /**
+   * Answers a demand with a leaf that is no higher than the final one; `null` is enough where the
+   * leaf is zero. Throws `chain-refused` with the reason.
+   */
+  answerUnchanged(
+    number: number,
+    leaf: DebitLeaf,
+    finalLeaf: DebitLeaf | null,
+  ): Promise<ChainReceipt>;
 }
 
-/** A leaf of the final debit tree with its proof. */
-export interface CollectedLeaf {
+/** A leaf of a debit tree with its proof. */
+export interface DebitLeaf {
   readonly cumulativeDebit: bigint;
   readonly salt: Hex;
   readonly proof: readonly Hex[];

@@ -144,25 +144,31 @@ function borneOut(own: number): number {
 /** The kinds of evidence of one side, and the two strongest. */
 class Strongest {
   readonly #kinds = new Float64Array(reasons.length);
+  #best = 0;
+  #second = 0;
+  #bestReason = -1;
 
   clear(): void {
+    if (this.#bestReason < 0) return;
     this.#kinds.fill(0);
+    this.#best = 0;
+    this.#second = 0;
+    this.#bestReason = -1;
   }
 
   take(reason: number, evidence: number): void {
-    if (evidence > (this.#kinds[reason] as number)) this.#kinds[reason] = evidence;
+    if (evidence <= (this.#kinds[reason] as number)) return;
+    this.#kinds[reason] = evidence;
+    if (reason === this.#bestReason) this.#best = Math.max(this.#best, evidence);
+    else if (evidence > this.#best) {
+      this.#second = this.#best;
+      this.#best = evidence;
+      this.#bestReason = reason;
+    } else if (evidence > this.#second) this.#second = evidence;
   }
 
   total(): number {
-    let best = 0;
-    let second = 0;
-    for (const evidence of this.#kinds) {
-      if (evidence > best) {
-        second = best;
-        best = evidence;
-      } else if (evidence > second) second = evidence;
-    }
-    return Math.floor(best + second / 2);
+    return Math.floor(this.#best + this.#second / 2);
   }
 
   reasons(): Reason[] {

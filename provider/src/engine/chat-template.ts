@@ -38,6 +38,7 @@ export function createChatTemplate(
         ...message,
         role: message.role === "developer" ? "system" : message.role,
         content: textOf(message),
+        ...calledTools(message["tool_calls"]),
       }));
       try {
         const prompt = template.render({
@@ -65,6 +66,27 @@ function begunAnswer(request: ChatRequest): string | undefined {
   const last = request.messages.at(-1);
   if (request["continue_final_message"] !== true || last?.role !== "assistant") return undefined;
   return textOf(last);
+}
+
+// OpenAI writes a call's arguments as text; templates write them as JSON, so they need the object.
+function calledTools(calls: unknown): { readonly tool_calls?: readonly unknown[] } {
+  if (!Array.isArray(calls)) return {};
+  const read = calls.map((call: unknown) => {
+    if (!isObject(call) || !isObject(call["function"])) return call;
+    const { arguments: given, ...rest } = call["function"];
+    return { ...call, function: { ...rest, arguments: objectOrText(given) } };
+  });
+  return { tool_calls: read };
+}
+
+function objectOrText(given: unknown): unknown {
+  if (typeof given !== "string") return given;
+  try {
+    return JSON.parse(given) as unknown;
+  } catch {
+    // A model wrote it, so it may be no JSON; then the template shows the text.
+    return given;
+  }
 }
 
 function templateArguments(request: ChatRequest): Readonly<Record<string, unknown>> {

@@ -53,8 +53,11 @@ export type EngineNews =
 /** An event with its generation's number; one plain token, which most are, is its text alone. */
 export type WiredEvent = readonly [number, GenerationEvent | string];
 
-/** Events that an engine's process may be ahead of its reader, per generation. */
-export const eventsAheadMax = 64;
+/**
+ * Events that an engine's process may be ahead of its reader, per generation: what a fast engine
+ * makes in two of the pieces in which its process sends them.
+ */
+export const eventsAheadMax = 128;
 
 /** Shortens what {@link eventFromWire} makes whole again. */
 export function eventToWire(event: GenerationEvent): GenerationEvent | string {

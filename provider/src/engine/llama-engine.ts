@@ -28,6 +28,7 @@ import type {
   GenerationEvent,
 } from "@lake-travis/protocol/inference";
 import { type ChatTemplate, createChatTemplate } from "./chat-template.ts";
+import { mayCallTools, withToolCalls } from "./chosen-tool-call.ts";
 import { createDecodeGate } from "./decode-gate.ts";
 import { describeHardware, physicalCores } from "./hardware.ts";
 import { asToolCall, forcedToolCall } from "./forced-tool-call.ts";
@@ -109,7 +110,11 @@ export class LlamaEngine implements Engine {
 
   generate(generation: Generation, signal: Signal): AsyncGenerator<GenerationEvent> {
     const call = forcedToolCall(generation);
-    if (call === undefined) return this.#generate(generation, signal);
+    if (call === undefined) {
+      const events = this.#generate(generation, signal);
+      const { template } = this.#need();
+      return template.takesTools && mayCallTools(generation) ? withToolCalls(events) : events;
+    }
     return asToolCall(call.name, this.#generate(call.generation, signal));
   }
 

@@ -7,8 +7,8 @@ const lineCharsMax = 4 * 1024 * 1024;
 const paceMs = 10;
 /** The head and the first tokens are read as they come. */
 const readsUnpaced = 4;
-/** Who sends so much at once is not waited for. */
-const readBytesFull = 4 * 1024;
+/** Who sends so many events at once groups them itself: waiting would only delay the last ones. */
+const eventsGrouped = 4;
 
 /**
  * Reads the `data` payloads of server-sent events in groups as they arrive, without the closing
@@ -37,7 +37,7 @@ export async function* readEventStream(
     if (rest.length > lineCharsMax) {
       throw new LakeError("engine-failed", "The engine's server sends a line without end.");
     }
-    if (reads > readsUnpaced && bytes.length < readBytesFull) await sleep(paceMs);
+    if (reads > readsUnpaced && payloads.length < eventsGrouped) await sleep(paceMs);
   }
   const payload = payloadOf(rest);
   if (payload !== undefined && payload !== "[DONE]") yield [payload];

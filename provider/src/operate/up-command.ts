@@ -16,6 +16,7 @@ import {
 } from "@lake-travis/platform/chain";
 import type { Progress } from "@lake-travis/registry";
 import { join } from "node:path";
+import { renewOnSignal } from "../renew-on-signal.ts";
 import { askControl } from "./control-socket.ts";
 import { findRouter } from "./find-router.ts";
 import { createDemandFollower, explainDemand } from "./follow-demand.ts";
@@ -163,6 +164,7 @@ async function startService(parts: {
     await service.stop();
     throw error;
   }
+  renewOnSignal(service.node, logger);
   if (rest.config.pricing.mode === "auto") service.follow(createPriceFollower(service));
   return service;
 }

@@ -1,5 +1,6 @@
 import {
   type Address,
+  type Delegation,
   type Hex,
   LakeError,
   limits,
@@ -14,9 +15,10 @@ import { noteAsked, noteUnserved } from "./demand-book.ts";
 import type { RouterEvent } from "./events.ts";
 import { dispatchLine, pursue, refusalOf } from "./matching.ts";
 import { nameIn, taggedDigest } from "./models.ts";
-import { purseOf, userOf } from "./money.ts";
+import { coversBeside, keepCover, purseOf, userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
 import { offerKeyOf, providerOf } from "./providers.ts";
+import { isOwnUser } from "./shards.ts";
 import type { PendingRfc, RouterState, UserState } from "./state.ts";
 import { isSuspended } from "./suspension.ts";
 import { schedule } from "./wheel.ts";
@@ -29,7 +31,7 @@ export function receiveDelegation(
   event: EventOf<"delegation-received">,
   out: Outcome,
 ): void {
-  const { delegation, hash, at } = event;
+  const { delegation, hash, signature, at } = event;
   if (delegation.expiresAt <= at) throw expired("Delegation");
   if (delegation.expiresAt > at + limits.delegationMsMax) {
     throw new LakeError("deadline-too-far", "This Delegation lasts longer than a year.");
@@ -49,13 +51,17 @@ export function receiveDelegation(
       },
     );
   }
+  if (known !== undefined) requireRoom(state, known, delegation);
   out.changed = true;
   const user = userOf(state, delegation.user);
   if (user.delegationHash !== null) state.delegations.delete(user.delegationHash);
   user.delegation = delegation;
   user.delegationHash = hash;
+  user.delegationSignature = signature;
   user.pseudonymKey = event.pseudonymKey;
   state.delegations.set(hash, delegation.user);
+  // What another shard reserves under it is answered for here.
+  if (!isOwnUser(state, delegation.user)) keepCover(state, user);
 }
 
 /** A wallet's Revocation: what runs under its Delegations is closed at once. */
@@ -121,6 +127,7 @@ export function receiveRfc(state: RouterState, event: EventOf<"rfc-received">, o
     digest,
     arrivedAt: event.at,
     phase: "asking",
+    arrival: 0,
     asked: null,
     ranking: null,
     unanswered: new Map(),
@@ -140,6 +147,13 @@ export function receiveRfc(state: RouterState, event: EventOf<"rfc-received">, o
   noteAsked(state, pending);
   state.nonces.add(rfc.nonce);
   schedule(state, rfc.deadline + limits.clockSkewMsMax, `n:${rfc.nonce}`);
+}
+
+function requireRoom(state: RouterState, user: UserState, delegation: Delegation): void {
+  if (coversBeside(state, user, delegation).length < coreLimits.coversMax) return;
+  throw new LakeError("quota-exceeded", "Too many Delegations of this wallet are still needed.", {
+    advice: "Sign one with at least the ceiling and the time of the others, or wait.",
+  });
 }
 
 function checkOffer(state: RouterState, event: EventOf<"offer-received">, key: string): void {

@@ -1,4 +1,10 @@
-import { type Address, type ChainBlock, type ChainEvent, epochAt } from "@lake-travis/protocol";
+import {
+  type Address,
+  type ChainBlock,
+  type ChainEvent,
+  epochAt,
+  type Hex,
+} from "@lake-travis/protocol";
 import { endSessionsOf } from "./closing.ts";
 import { userOf } from "./money.ts";
 import type { Outcome } from "./outcome.ts";
@@ -47,6 +53,14 @@ function applyFact(state: RouterState, fact: ChainEvent, at: number, out: Outcom
       if (deposit !== undefined) deposit.collected = fact.collected;
       break;
     }
+    case "deposit-demanded":
+      state.demands.set(Number(fact.number), fact.hash);
+      out.effects.push({ type: fact.type, number: Number(fact.number) });
+      break;
+    case "demand-answered":
+      state.demands.delete(Number(fact.number));
+      out.effects.push({ type: fact.type, number: Number(fact.number) });
+      break;
     case "withdrawal-announced":
       announceWithdrawal(state, fact);
       break;
@@ -68,13 +82,22 @@ function applyFact(state: RouterState, fact: ChainEvent, at: number, out: Outcom
       settlementPosted(state, fact.hash);
       break;
     case "settlement-final":
+      dropDemands(state, fact.hash);
       settlementFinal(state, fact.hash, out);
       break;
     case "settlement-void":
+      dropDemands(state, fact.hash);
       settlementVoid(state, fact.hash, out);
       break;
     default:
       applyModelFact(state, fact);
+  }
+}
+
+/** Nobody can answer any more once a settlement is final or void. */
+function dropDemands(state: RouterState, hash: Hex): void {
+  for (const [number, demanded] of state.demands) {
+    if (demanded === hash) state.demands.delete(number);
   }
 }
 
@@ -156,14 +179,15 @@ function changeDeposit(
   if (known === undefined) {
     // The contract numbers deposits densely from 0, so the new one is the next.
     const { owner, balance } = fact;
-    const withdrawing = { withdrawing: 0n, withdrawingFrom: 0 };
-    state.deposits[number] = { owner, balance, debited: 0n, collected: 0n, ...withdrawing };
+    const rest = { withdrawing: 0n, withdrawingFrom: 0, paidByHatch: 0n };
+    state.deposits[number] = { owner, balance, debited: 0n, collected: 0n, ...rest };
     const numbers = state.depositsOf.get(owner) ?? [];
     state.depositsOf.set(owner, [...numbers, number]);
     return;
   }
   const paidOut = known.balance - fact.balance;
   known.balance = fact.balance;
+  known.paidByHatch += fact.paidByHatch ?? 0n;
   if (paidOut <= 0n) return;
   known.withdrawing = known.withdrawing > paidOut ? known.withdrawing - paidOut : 0n;
 }

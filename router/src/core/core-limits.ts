@@ -16,6 +16,10 @@ export const coreLimits = {
    * Epochs' ends that a Close may be late for: a day of the local network is far more than real.
    */
   successionsMax: 16,
+  /** Delegations of one User kept since a deposit's owner may demand to see one; each is 0.5 kB. */
+  coversMax: 16,
+  /** The contract takes a Delegation for debits of epochs up to so many after its end. */
+  coverLateEpochs: 1,
   /** Offers of one version; beyond it the version is not short of Providers. */
   offersPerVersionMax: 100_000,
   /** Offers considered for one RFC; the explanation travels with the Ticket. */
@@ -63,6 +67,8 @@ export const coreLimits = {
   suspensionEpochs: 1,
   /** The longest suspension: everybody has a way back. */
   suspensionEpochsMax: 16,
+  /** A Provider whose slots another shard's Sessions take is asked again after so long. */
+  fullRetryMs: 1_000,
   /** Epochs whose reports and secrets are kept. */
   reportsMax: 1_000,
 } as const;

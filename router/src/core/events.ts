@@ -11,11 +11,13 @@ import type {
   Close,
   CloseReason,
   Delegation,
+  DemandLine,
   EpochSchedule,
   ErrorCode,
   Hex,
   Offer,
   Party,
+  PriceCap,
   RequestForCompute,
   Revocation,
   RoutingWish,
@@ -25,7 +27,7 @@ import type {
   Tick,
   Ticket,
 } from "@lake-travis/protocol";
-import type { EndedRecord, JudgedVerdict } from "./state.ts";
+import type { Conduct, EndedRecord, JudgedVerdict } from "./state.ts";
 
 /** A countersigned Tick with who signed it. */
 export interface ReceivedTick {
@@ -70,6 +72,8 @@ export type RouterEvent =
       readonly schedule: EpochSchedule;
       /** Salts debit leaves and pseudonyms; never revealed. */
       readonly secret: Hex;
+      /** Which of how many Routers of the account; absent: the only one. */
+      readonly shard?: { readonly index: number; readonly count: number };
     }
   /** After a restart nobody waits for answers; after a pause of the same process they do. */
   | { readonly type: "router-restarted" | "router-resumed"; readonly at: number }
@@ -85,6 +89,8 @@ export type RouterEvent =
       readonly type: "delegation-received";
       readonly delegation: Delegation;
       readonly hash: Hex;
+      /** The wallet's; the contract wants to see it where the deposit's owner asks. */
+      readonly signature: Hex;
       /** The key behind the pseudonym's commitment; null where the User gave none. */
       readonly pseudonymKey: Hex | null;
       readonly at: number;
@@ -117,7 +123,8 @@ export type RouterEvent =
       readonly type: "accept-missing";
       readonly rfcHash: Hex;
       readonly offerHash: Hex;
-      readonly reason: "silent" | "refused";
+      /** Full: its slots are taken, perhaps by another shard's Sessions. */
+      readonly reason: "silent" | "refused" | "full";
       readonly at: number;
     }
   | {
@@ -162,6 +169,30 @@ export type RouterEvent =
       readonly type: "evidence-received";
       readonly evidence: ReceivedEvidence;
       readonly at: number;
+    }
+  /** Shard 0: a part of what another shard's Sessions of one epoch moved. */
+  | {
+      readonly type: "shard-reported";
+      readonly shard: number;
+      readonly epoch: number;
+      /** How many Records of the epoch came before these. */
+      readonly from: number;
+      readonly ended: readonly EndedRecord[];
+      readonly demand: readonly DemandLine[];
+      /** The shard has nothing more of this epoch or any before it. */
+      readonly isLast: boolean;
+    }
+  /** Another shard: shard 0 has all up to this epoch. */
+  | { readonly type: "shard-sealed"; readonly epoch: number }
+  /** Another shard: what shard 0's verdicts mean for the Users here. */
+  | {
+      readonly type: "verdicts-heard";
+      readonly judgedEpoch: number;
+      readonly priceCaps: readonly (readonly [string, PriceCap])[];
+      readonly refunded: readonly (readonly [number, bigint])[];
+      readonly held: readonly Hex[];
+      readonly upheld: readonly Hex[];
+      readonly conducts: readonly (readonly [Address, Conduct])[];
     }
   | {
       readonly type: "settlement-signed";
@@ -254,4 +285,5 @@ export type Effect =
     }
   | { readonly type: "tick-refused"; readonly sessionId: Hex; readonly reason: string }
   | { readonly type: "epoch-advanced"; readonly epoch: number }
+  | { readonly type: "deposit-demanded" | "demand-answered"; readonly number: number }
   | { readonly type: "settlement-finalised"; readonly epoch: number; readonly hash: Hex };

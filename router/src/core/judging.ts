@@ -106,6 +106,9 @@ function settleHeld(
   if (isFailed || (isLate && !fits)) {
     if (held.verdict === "review" && failsNow) blame(state, held);
     refund(state, held.money.user, held.money.debits);
+    for (const { number, wei } of held.money.debits) {
+      state.refunded.set(number, (state.refunded.get(number) ?? 0n) + wei);
+    }
     const ended = state.ended.get(sessionId);
     if (ended !== undefined)
       state.ended.set(sessionId, { ...ended, chargedSeconds: 0, charge: 0n });

@@ -102,6 +102,18 @@ export function dispatchLine(state: RouterState, digest: Hex, at: number, out: O
   if (line.length === 0) state.lines.delete(digest);
 }
 
+/** Asks those again who said that their slots are taken: nobody tells when one frees there. */
+export function retryLine(state: RouterState, digest: Hex, at: number, out: Outcome): void {
+  const line = state.lines.get(digest) ?? [];
+  for (const { rfcHash } of line) {
+    const unanswered = state.pending.get(rfcHash)?.unanswered;
+    for (const [offerHash, reason] of unanswered ?? []) {
+      if (reason === slotsTaken) unanswered?.delete(offerHash);
+    }
+  }
+  dispatchLine(state, digest, at, out);
+}
+
 /** An RFC whose deadline came before a slot did. */
 export function expireRfc(state: RouterState, hash: Hex, out: Outcome): void {
   const pending = state.pending.get(hash);
@@ -181,13 +193,23 @@ function refuseOffer(
   out.changed = true;
   const { asked } = pending;
   unask(state, pending);
-  pending.unanswered.set(asked?.offerHash ?? zeroBytes32, how.reason);
+  // Its slots are taken by Sessions that are not known here: it is waited for as any full one.
+  const reason = how.reason === "full" ? slotsTaken : how.reason;
+  pending.unanswered.set(asked?.offerHash ?? zeroBytes32, reason);
   const ranking = rank(state, pending, how.at);
   if (askNext(state, pending, ranking, how.at, out)) return;
   const full = ranking.refused.some(({ reason }) => reason === "slots-full");
   if (ranking.ranked.length > 0) refuse(state, pending, budgetSpent(ranking), out);
-  else if (full && tryLineUp(state, pending, out)) return;
-  else refuse(state, pending, whyNone(ranking), out);
+  else if (full && tryLineUp(state, pending, out)) {
+    if (reason === slotsTaken) schedule(state, how.at + coreLimits.fullRetryMs, retryOf(pending));
+  } else refuse(state, pending, whyNone(ranking), out);
+}
+
+/** As selection calls an Offer without a free slot. */
+const slotsTaken = "slots-full";
+
+function retryOf({ digest }: PendingRfc): string {
+  return `d:${digest}`;
 }
 
 function unask(state: RouterState, pending: PendingRfc): void {
@@ -335,7 +357,10 @@ function lineUp(state: RouterState, pending: PendingRfc, out: Outcome): void {
   const line = state.lines.get(pending.digest) ?? [];
   if (line.length >= limits.queueMax) throw queueFull("Too many RFCs wait for this model.");
   out.changed = true;
-  state.arrivals += 1;
+  if (pending.arrival === 0) {
+    state.arrivals += 1;
+    pending.arrival = state.arrivals;
+  }
   user.queued += 1;
   pending.phase = "waiting";
   state.pending.set(pending.hash, pending);
@@ -343,7 +368,7 @@ function lineUp(state: RouterState, pending: PendingRfc, out: Outcome): void {
     rfcHash: pending.hash,
     user: pending.user,
     balance: weightOf(state, pending.user),
-    arrival: state.arrivals,
+    arrival: pending.arrival,
   };
   line.splice(placeInLine(line, waiting), 0, waiting);
   state.lines.set(pending.digest, line);

@@ -2,10 +2,13 @@ import {
   type Address,
   allowanceDown,
   allowanceWeiPerSecondMax,
+  type Delegation,
+  epochAt,
   epochStartMs,
   limits,
   type Payee,
   pricePerSecond,
+  type Signed,
 } from "@lake-travis/protocol";
 import { coreLimits } from "./core-limits.ts";
 import type { DepositState, Hold, RouterState, UserState } from "./state.ts";
@@ -32,6 +35,8 @@ export function userOf(state: RouterState, account: Address): UserState {
   const made: UserState = {
     delegation: null,
     delegationHash: null,
+    delegationSignature: null,
+    covers: noCovers,
     pseudonymKey: null,
     revokedBelow: 0,
     epoch: -1,
@@ -49,6 +54,9 @@ export function userOf(state: RouterState, account: Address): UserState {
   state.users.set(account, made);
   return made;
 }
+
+/** One list for all Users who never spent from a deposit. */
+const noCovers: readonly Signed<Delegation>[] = [];
 
 /** One list for all Users whom nobody failed. */
 const noProviders: readonly Address[] = [];
@@ -133,6 +141,7 @@ export function fundSession(
 export function reserve(state: RouterState, account: Address, hold: Hold): void {
   const user = rolled(state, account);
   user.depositReserved += hold.deposit;
+  if (hold.deposit > 0n) keepCover(state, user);
   if (hold.epoch !== user.epoch) return;
   user.allowanceReserved += hold.allowance;
   user.epochReserved += hold.allowance + hold.deposit;
@@ -201,14 +210,57 @@ export function refund(
 function depositLeft(state: RouterState, account: Address, user: UserState | undefined): bigint {
   const ceiling = user?.delegation?.debitCeiling ?? 0n;
   const reserved = user?.depositReserved ?? 0n;
-  const underCeiling = atLeastZero(ceiling - (user?.debited ?? 0n) - reserved);
-  const held = (state.depositsOf.get(account) ?? []).reduce((sum, number) => {
+  const numbers = state.depositsOf.get(account) ?? [];
+  const paidByHatch = sumOf(numbers, (number) => state.deposits[number]?.paidByHatch ?? 0n);
+  const underCeiling = atLeastZero(ceiling - (user?.debited ?? 0n) - paidByHatch - reserved);
+  const held = numbers.reduce((sum, number) => {
     const deposit = state.deposits[number] as DepositState;
     const leaving = state.openEpoch >= deposit.withdrawingFrom ? deposit.withdrawing : 0n;
     return sum + atLeastZero(deposit.balance - deposit.debited - leaving);
   }, 0n);
   const free = atLeastZero(held - reserved);
   return free < underCeiling ? free : underCeiling;
+}
+
+/**
+ * The Delegations that an answer to a demand may still need: those that end late enough for the
+ * contract, and cover more than the final leaf (what is no more than that needs none). Reads only.
+ */
+export function neededCovers(
+  state: RouterState,
+  account: Address,
+  user: UserState,
+): readonly Signed<Delegation>[] {
+  const numbers = state.depositsOf.get(account) ?? [];
+  const final = sumOf(numbers, (number) => state.settled.debits.get(number) ?? 0n);
+  return user.covers.filter(({ message: { debitCeiling, expiresAt } }) => {
+    const end = epochAt(state.schedule, expiresAt) + coreLimits.coverLateEpochs;
+    return debitCeiling > final && end >= state.finalEpoch;
+  });
+}
+
+/** The newest Delegation joins those kept, in place of what it covers as well. */
+export function keepCover(state: RouterState, user: UserState): void {
+  const { delegation, delegationSignature: signature, covers } = user;
+  if (delegation === null || signature === null) return;
+  if (covers.at(-1)?.message.nonce === delegation.nonce) return;
+  const others = coversBeside(state, user, delegation);
+  user.covers = [...others, { message: delegation, signature }];
+}
+
+/** Those of them that a Delegation of the same User does not replace. Reads only. */
+export function coversBeside(
+  state: RouterState,
+  user: UserState,
+  { user: account, debitCeiling, expiresAt }: Delegation,
+): readonly Signed<Delegation>[] {
+  return neededCovers(state, account, user).filter(({ message }) => {
+    return message.debitCeiling > debitCeiling || message.expiresAt > expiresAt;
+  });
+}
+
+function sumOf(numbers: readonly number[], weiOf: (number: number) => bigint): bigint {
+  return numbers.reduce((sum, number) => sum + weiOf(number), 0n);
 }
 
 /** The User with the figures of the open epoch. */

@@ -8,6 +8,7 @@ import {
 } from "@lake-travis/protocol";
 import { coreLimits } from "./core-limits.ts";
 import type { RouterEvent } from "./events.ts";
+import { isHandedOver } from "./shard-of.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Ledger, ReportState, RouterState, SettledBalances } from "./state.ts";
 
@@ -88,7 +89,7 @@ export function isClosed(state: RouterState, epoch: number): boolean {
   for (const [number, ledger] of state.ledgers) {
     if (number <= epoch && ledger.open > 0) return false;
   }
-  return true;
+  return state.shard.index > 0 || isHandedOver(state, epoch);
 }
 
 /** The ledgers up to the end of `epoch` that no final settlement holds, in order. Reads only. */

@@ -33,7 +33,7 @@ import type {
  * The version of the state and of the events that lead to it. A journal of another one is refused:
  * replayed by other rules it would give other money.
  */
-export const coreFormat = 2;
+export const coreFormat = 3;
 
 /** A verdict that speaks against a party. */
 export interface JudgedVerdict {
@@ -55,6 +55,9 @@ export interface Hold {
 export interface UserState {
   delegation: Delegation | null;
   delegationHash: Hex | null;
+  delegationSignature: Hex | null;
+  /** Delegations that deposits were reserved under: what their owner demands to see is in them. */
+  covers: readonly Signed<Delegation>[];
   pseudonymKey: Hex | null;
   /** Delegations with a nonce below this are revoked. */
   revokedBelow: number;
@@ -86,6 +89,8 @@ export interface DepositState {
   /** What its owner announced to withdraw, and the epoch from which it is not reserved any more. */
   withdrawing: bigint;
   withdrawingFrom: number;
+  /** What the hatch paid Sessions from it: in no leaf, but against the Delegation's ceiling. */
+  paidByHatch: bigint;
 }
 
 /** A node of the Node Registry. */
@@ -153,6 +158,8 @@ export interface PendingRfc {
   readonly digest: Hex;
   readonly arrivedAt: number;
   phase: "asking" | "waiting";
+  /** When it first lined up, as a number of the order; 0 before. */
+  arrival: number;
   /** The Offer that is being asked, its key and the money set aside for it. */
   asked: { readonly offerHash: Hex; readonly key: string; readonly hold: Hold } | null;
   ranking: Ranking | null;
@@ -354,6 +361,18 @@ export interface RouterState {
   domain: Domain;
   schedule: EpochSchedule;
   secret: Hex;
+  /** Which of how many Routers of one account this is; a lone one is 0 of 1. */
+  shard: { readonly index: number; readonly count: number };
+  /** Shard 0: the newest epoch that each other shard has handed over, with all before it. */
+  readonly sealed: Map<number, number>;
+  /** Shard 0: Records handed over of an epoch that is not whole yet, by `shard epoch`. */
+  readonly handedOver: Map<string, number>;
+  /** Other shards: the newest epoch that shard 0 has. */
+  sealedEpoch: number;
+  /** Cumulative wei that verdicts gave back, by deposit. */
+  readonly refunded: Map<number, bigint>;
+  /** Other shards: Sessions of their Users that shard 0 holds. */
+  heldElsewhere: Set<Hex>;
   /** The newest block that brought something. */
   blockNumber: number;
   /** When the Router was last away itself and came back: until then nobody's silence counts. */
@@ -373,6 +392,8 @@ export interface RouterState {
   balancesAtStart: Map<Address, bigint>;
   readonly deposits: DepositState[];
   readonly depositsOf: Map<Address, number[]>;
+  /** Deposits whose owners wait to see their leaf, with the settlement that it is a leaf of. */
+  readonly demands: Map<number, Hex>;
   readonly nodes: Map<Address, NodeState>;
   readonly tags: Map<string, Hex>;
   readonly versions: Map<string, VersionState>;
@@ -444,6 +465,12 @@ export function createState(): RouterState {
     domain: { chainId: 0, computeContract: `0x${"0".repeat(40)}` },
     schedule: { genesisMs: 0, lengthMs: 86_400_000 },
     secret: zero,
+    shard: { index: 0, count: 1 },
+    sealed: new Map(),
+    handedOver: new Map(),
+    sealedEpoch: -1,
+    refunded: new Map(),
+    heldElsewhere: new Set(),
     blockNumber: -1,
     resumedAt: 0,
     epoch: -1,
@@ -457,6 +484,7 @@ export function createState(): RouterState {
     balancesAtStart: new Map(),
     deposits: [],
     depositsOf: new Map(),
+    demands: new Map(),
     nodes: new Map(),
     tags: new Map(),
     versions: new Map(),

@@ -21,7 +21,14 @@ import { receiveEvidence } from "./conduct.ts";
 import { coreLimits } from "./core-limits.ts";
 import type { Effect, RouterEvent } from "./events.ts";
 import { applyVerdicts } from "./judging.ts";
-import { dropPending, expireRfc, missAccept, receiveAccept, refusalOf } from "./matching.ts";
+import {
+  dropPending,
+  expireRfc,
+  missAccept,
+  receiveAccept,
+  refusalOf,
+  retryLine,
+} from "./matching.ts";
 import type { Outcome } from "./outcome.ts";
 import {
   keepReceipt,
@@ -30,6 +37,7 @@ import {
   settlementVoid,
   spillRecords,
 } from "./settling.ts";
+import { forgetReported, hearVerdicts, takeReport } from "./shards.ts";
 import { coreFormat, type RouterState } from "./state.ts";
 import { beginEpoch } from "./succession.ts";
 import { isDue, takeDue } from "./wheel.ts";
@@ -89,6 +97,12 @@ function apply(state: RouterState, event: RouterEvent, out: Outcome): void {
       return receiveClose(state, event, out);
     case "time-passed":
       return passTime(state, event.at, out);
+    case "shard-reported":
+      return takeReport(state, event, out);
+    case "shard-sealed":
+      return forgetReported(state, event, out);
+    case "verdicts-heard":
+      return hearVerdicts(state, event, out);
     case "settlement-signed":
       return keepSettlement(state, event, out);
     case "settlement-matured":
@@ -119,6 +133,7 @@ function found(
   state.domain = { chainId, computeContract };
   state.schedule = schedule;
   state.secret = secret;
+  state.shard = event.shard ?? { index: 0, count: 1 };
 }
 
 /** What a journal or snapshot of another version is refused with. */
@@ -143,6 +158,7 @@ function passTime(state: RouterState, at: number, out: Outcome): void {
     const session = state.sessions.get(id);
     if (entry.startsWith("n:")) state.nonces.delete(id);
     else if (entry.startsWith("q:")) expireRfc(state, id, out);
+    else if (entry.startsWith("d:")) retryLine(state, id, at, out);
     else if (entry.startsWith("c:")) askChallenges(state, id, at, out);
     else if (entry.startsWith("j:")) judgeChallenges(state, id, at, out);
     else if (session === undefined) continue;

@@ -162,7 +162,10 @@ const answers: Readonly<Record<string, Schema>> = {
     queuedRfcs: whole,
     now: whole,
   }),
-  DelegationReceipt: objectOf({ delegationHash: hash, allowance: wei, deposit: wei }),
+  DelegationReceipt: objectOf(
+    { delegationHash: hash, allowance: wei, deposit: wei },
+    { routerUrl: text },
+  ),
   OfferReceipt: objectOf({ offerHash: hash }),
   OfferList: objectOf({
     offers: listOf(

@@ -34,6 +34,7 @@ import {
   sessionOf,
   statusOf,
 } from "../views.ts";
+import type { ShardPlace } from "../shards/shard-place.ts";
 import { describeApi } from "./open-api.ts";
 import { addPublicRoutes, type PublicRecord } from "./public-routes.ts";
 import type { RfcDoor } from "./rfc-door.ts";
@@ -50,6 +51,8 @@ export interface AppParts {
   readonly isProjectionUp: () => boolean;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Where this Router is one of several shards. */
+  readonly place?: ShardPlace;
 }
 
 /** What the socket's side knows of a request; absent where there is no socket. */
@@ -86,7 +89,8 @@ function buildApp(parts: AppParts): Hono<{ Bindings: RequestOrigin }> {
   app.use(async (context, next) => {
     // Under a test there is no socket and no environment at all.
     const origin = context.env as RequestOrigin | undefined;
-    await gate.pass(origin?.incoming?.socket?.remoteAddress ?? "none", next);
+    const behind = parts.place?.addressBehind(context.req.raw);
+    await gate.pass(behind ?? origin?.incoming?.socket?.remoteAddress ?? "none", next);
   });
   addCommands(app, parts);
   addEvidence(app, parts);
@@ -108,6 +112,8 @@ function addCommands(app: Hono<{ Bindings: RequestOrigin }>, parts: AppParts): v
     const pseudonymKey = pseudonymKeyIn(json?.["pseudonymKey"], pseudonymCommitment);
     const event = edge.delegation(signed, pseudonymKey, clock.now());
     admitKey(signed.message.user);
+    // Shard 0 knows all of them: it answers for all deposits and points RFCs to their shard.
+    if (parts.place?.options.index !== 0) await parts.place?.requireOwn(signed.message.user);
     await machine.require(event);
     return context.json(receiptOf(machine.state, signed.message.user, event.hash));
   });

@@ -153,7 +153,8 @@ export class CoreWorld {
     };
     const hash = messageHash(this.separator, delegationType, delegation);
     const at = this.now;
-    return this.submit({ type: "delegation-received", delegation, hash, pseudonymKey: null, at });
+    const given = { delegation, hash, signature, pseudonymKey: null };
+    return this.submit({ type: "delegation-received", ...given, at });
   }
 
   offer(index: number, figures: Partial<Offer> = {}): readonly Effect[] {

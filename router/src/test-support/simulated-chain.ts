@@ -4,10 +4,14 @@ import {
   type ChainEvent,
   type ChainReceipt,
   type Clock,
-  type CollectedLeaf,
+  type DebitLeaf,
+  debitLeaf,
+  type Delegation,
   epochAt,
   type EpochSchedule,
   type Hex,
+  fromHex,
+  keccak256,
   keccak256Hex,
   LakeError,
   messageHash,
@@ -15,12 +19,15 @@ import {
   type Settlement,
   settlementType,
   type SettlementState,
+  type Signed,
+  toHex,
 } from "@lake-travis/protocol";
 
 /** Faster than any real chain, so that tests wait little. */
 const blockMs = 200;
 const settleGas = 100_000;
 const collectGas = 64_000;
+const answerGas = 120_000;
 
 /** How a {@link SimulatedChain} is set up. */
 export interface SimulatedChainOptions {
@@ -38,7 +45,13 @@ export class SimulatedChain implements RouterChain {
   readonly blocks: ChainBlock[] = [];
   readonly settlements: { readonly hash: Hex; readonly settlement: Settlement }[] = [];
   readonly collected: { readonly number: number; readonly cumulativeDebit: bigint }[] = [];
+  readonly answers: {
+    readonly number: number;
+    readonly leaf: DebitLeaf;
+    readonly delegation: Delegation | null;
+  }[] = [];
   readonly #options: SimulatedChainOptions;
+  readonly #demands = new Map<number, Hex>();
   #events: ChainEvent[] = [];
   #pending: { hash: Hex; settlement: Settlement; finalAt: number; epoch: number } | null = null;
   #final: { hash: Hex; settlement: Settlement } | null = null;
@@ -120,12 +133,55 @@ export class SimulatedChain implements RouterChain {
     return Promise.resolve({ transaction: hash, block, gasUsed: settleGas });
   }
 
-  collect(number: number, { cumulativeDebit }: CollectedLeaf): Promise<ChainReceipt> {
+  collect(number: number, { cumulativeDebit }: DebitLeaf): Promise<ChainReceipt> {
     this.collected.push({ number, cumulativeDebit });
     const fact = { number: BigInt(number), collected: cumulativeDebit };
     this.add({ type: "deposit-collected", ...fact });
     const transaction = keccak256Hex(Uint8Array.of(number));
     return Promise.resolve({ transaction, block: this.#numberNow(), gasUsed: collectGas });
+  }
+
+  /** Puts a demand into the next block. */
+  demand(number: number): void {
+    const hash = this.#pending?.hash;
+    if (hash === undefined) throw new Error("no settlement is pending");
+    this.#demands.set(number, hash);
+    this.add({ type: "deposit-demanded", number: BigInt(number), hash });
+  }
+
+  answerDemand(
+    number: number,
+    leaf: DebitLeaf,
+    { message }: Signed<Delegation>,
+  ): Promise<ChainReceipt> {
+    const { schedule } = this.#options;
+    const end = epochAt(schedule, message.expiresAt) + 1;
+    if (message.debitCeiling < leaf.cumulativeDebit) return refuse("CeilingExceeded");
+    if ((this.#final?.settlement.epoch ?? 0) > end) return refuse("DelegationInvalid");
+    return this.#answer(number, leaf, message);
+  }
+
+  answerUnchanged(
+    number: number,
+    leaf: DebitLeaf,
+    finalLeaf: DebitLeaf | null,
+  ): Promise<ChainReceipt> {
+    const final = this.#final?.settlement.debitRoot;
+    const isKnown = finalLeaf !== null && rootOf(number, finalLeaf) === final;
+    const highest = isKnown ? finalLeaf.cumulativeDebit : 0n;
+    if (leaf.cumulativeDebit > highest) return refuse("CeilingExceeded");
+    return this.#answer(number, leaf, null);
+  }
+
+  #answer(number: number, leaf: DebitLeaf, delegation: Delegation | null): Promise<ChainReceipt> {
+    const pending = this.#pending;
+    if (pending === null || this.#demands.get(number) !== pending.hash) return refuse("NoDemand");
+    if (rootOf(number, leaf) !== pending.settlement.debitRoot) return refuse("ProofInvalid");
+    this.#demands.delete(number);
+    this.answers.push({ number, leaf, delegation });
+    this.add({ type: "demand-answered", number: BigInt(number), hash: pending.hash });
+    const transaction = keccak256Hex(Uint8Array.of(number, 1));
+    return Promise.resolve({ transaction, block: this.#numberNow(), gasUsed: answerGas });
   }
 
   /**
@@ -144,6 +200,23 @@ export class SimulatedChain implements RouterChain {
     this.#final = pending;
     this.#pending = null;
   }
+}
+
+function refuse(reason: string): Promise<never> {
+  const message = `The contract refused: ${reason}().`;
+  return Promise.reject(new LakeError("chain-refused", message));
+}
+
+/** The root that a leaf's proof leads to. */
+function rootOf(number: number, { cumulativeDebit, salt, proof }: DebitLeaf): Hex {
+  const leaf = debitLeaf({ number: BigInt(number), cumulative: cumulativeDebit, salt });
+  const root = proof.reduce((node, text) => {
+    const other = fromHex(text);
+    return keccak256(
+      Buffer.concat(Buffer.compare(node, other) < 0 ? [node, other] : [other, node]),
+    );
+  }, leaf);
+  return toHex(root);
 }
 
 function summary(book: { readonly hash: Hex; readonly settlement: Settlement }): {

@@ -14,6 +14,7 @@ import {
 import { createLogger, runUntilStopped, systemClock, systemRandom } from "@lake-travis/platform";
 import { IpfsNode } from "@lake-travis/registry";
 import { RouterNode } from "../router-node.ts";
+import type { ShardOptions } from "../shards/shard-place.ts";
 import { SimulatedChain } from "./simulated-chain.ts";
 
 /** What a trial Router is told. */
@@ -27,6 +28,8 @@ export interface TrialPlan {
   readonly budget: string;
   /** Facts for the first block of a new chain, with their bigints as `n:<decimal>`. */
   readonly facts: string;
+  /** Where it is one of several shards. */
+  readonly shard?: ShardOptions;
 }
 
 /** Writes facts for {@link TrialPlan.facts}. */
@@ -62,6 +65,7 @@ if (process.argv[1] === import.meta.filename) {
       random: systemRandom,
       logger: createLogger({ name: "router", level: "warn", file: join(folder, "log") }),
       requestsPerSecondMax: 1_000_000,
+      ...(plan.shard === undefined ? {} : { shard: plan.shard }),
     });
     await node.start();
     return {
