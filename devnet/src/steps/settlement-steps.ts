@@ -13,7 +13,7 @@ import type { RouterClient } from "@lake-travis/client";
 import type { ChainClient } from "@lake-travis/platform/chain";
 import { chainNow, morOf } from "../ground-work.ts";
 import { localTerms } from "../local-terms.ts";
-import { predictCredits } from "../predict-credits.ts";
+import { creditedIn, predictCredits, recordsIn } from "../predict-credits.ts";
 import { verify } from "../step-printer.ts";
 import { until, type Workplace } from "../workplace.ts";
 import type { EndedSession } from "./session-steps.ts";
@@ -52,20 +52,20 @@ export async function recordStep(
     readonly ended: EndedSession;
   },
 ): Promise<readonly SessionRecord[]> {
-  let records: readonly SessionRecord[] = [];
+  let credited: readonly SessionRecord[] = [];
   await place.printer.step("record", async () => {
     const { ended, router, routerUrl } = parts;
     const report = await until("the epoch's Records are published", waitMs(2), async () => {
       const known = await router.epoch(ended.epoch);
       return known.recordRoot === null ? undefined : known;
     });
-    const answer = await fetch(`${routerUrl}/v1/epochs/${ended.epoch}/records`);
-    const text = await answer.text();
-    const lines = text.split("\n").filter((line) => line !== "");
-    // Lines with a kind stand behind the Records and are none.
-    records = lines
-      .map((line) => JSON.parse(line) as SessionRecord & { readonly kind?: string })
-      .filter(({ kind }) => kind === undefined);
+    const fileOf = async (epoch: number): Promise<string> => {
+      const answer = await fetch(`${routerUrl}/v1/epochs/${epoch}/records`);
+      return answer.text();
+    };
+    const text = await fileOf(ended.epoch);
+    const records = recordsIn(text);
+    credited = await creditedIn(text, fileOf);
     const record = records.find(({ sessionId }) => sessionId === ended.sessionId);
     verify(record !== undefined, "the Session is in the Records");
     verify(record.seconds === ended.seconds, "the Record has the seconds that were charged");
@@ -82,7 +82,7 @@ export async function recordStep(
       figures: { epoch: ended.epoch, records: records.length, recordCid: report.recordCid ?? "" },
     };
   });
-  return records;
+  return credited;
 }
 
 /** A settlement on the chain. */
