@@ -14,7 +14,7 @@ export function recordsIn(file: string): SessionRecord[] {
 
 /**
  * The Records that a settlement credits: those that passed or failed by their User's fault, and of
- * earlier epochs those that were held and are cleared in it. `fileOf` reads an earlier epoch's file.
+ * earlier epochs those that were held and are cleared in it. `fileOf` reads an epoch's file.
  */
 export async function creditedIn(
   file: string,
